@@ -1,0 +1,61 @@
+import type { Encoding } from "../formats/encoding.ts";
+import type { Graph } from "../graph/types.ts";
+import type { Preprocessing } from "../data/types.ts";
+
+/**
+ * A fused unit of integer execution: what one epilogue computes.
+ * anchor (Conv, ConvTranspose, Gemm, MatMul) → [bias Add] → [residual Add] → [activation]; `output` is the value that leaves.
+ */
+export interface Fusion {
+  /** Name of the anchor node. */
+  readonly anchor: string;
+  /** Names of all nodes in it, in graph order. */
+  readonly nodes: readonly string[];
+  readonly output: string;
+  /** The Add that joins a residual branch, with the value that comes from elsewhere. */
+  readonly residual?: { readonly node: string; readonly value: string; readonly own: string } | undefined;
+  /** A piecewise-linear activation that is only a clamp of the codes, in real units. */
+  readonly clamp?: { readonly node: string; readonly min: number; readonly max: number } | undefined;
+}
+
+/** Where a quantizer sits on an activation. */
+export interface Site {
+  readonly value: string;
+  /** Sites of one group share scale and zero point (inputs and outputs of pass-through operators). The group's name is its first value. */
+  readonly group: string;
+  /** The 8-bit code of a residual branch: used by `residual: codes` and by QDQ files, left out of a plan with `residual: wide`. */
+  readonly branch: boolean;
+  /** Bits 2…8. */
+  readonly bits: number;
+}
+
+/** The integer codes of one weight tensor. `codes` has the tensor's dims, row-major; symmetric 8-bit codes stay within ±127. */
+export interface QuantizedWeight {
+  readonly encoding: Encoding;
+  readonly dims: readonly number[];
+  readonly codes: Int8Array;
+}
+
+/** graph + quantizer sites + encodings + codes: what calibration and reconstruction produce, and plan and ONNX files are written from. */
+export interface Quantized {
+  /** The prepared float graph. */
+  readonly graph: Graph;
+  readonly fusions: readonly Fusion[];
+  readonly sites: readonly Site[];
+  /** By value name. 8-bit activations are unsigned codes 0…255 here (as QDQ files show them); lowering subtracts 128. */
+  readonly activations: ReadonlyMap<string, Encoding>;
+  /** By name of the constant. */
+  readonly weights: ReadonlyMap<string, QuantizedWeight>;
+  readonly provenance: Provenance;
+}
+
+/** Left out of comparisons between plans. */
+export interface Provenance {
+  readonly source: string;
+  /** sha-256 of the model file, hexadecimal */
+  readonly sourceHash: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly seed: number;
+  readonly preprocessing?: Preprocessing | undefined;
+  readonly labels?: readonly string[] | undefined;
+}

@@ -1,0 +1,50 @@
+/** Bytes in, bytes out: a pure piece of work that any worker can do, named by what determines its result. */
+export interface Task {
+  /** Row of the table of task kinds (tasks/kinds.ts). */
+  readonly kind: string;
+  /** Plain data (structured clone), small. */
+  readonly options: unknown;
+  /** Large inputs that many tasks share (a model, a plan): sent to a worker once, kept there by hash. */
+  readonly shared: readonly Blob[];
+  /** Inputs of this task alone. */
+  readonly payload: unknown;
+  /** Shown in progress and errors: "calibrate samples 32…63". */
+  readonly label: string;
+}
+
+export interface Blob {
+  /** sha-256, hexadecimal */
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each task, in completion order: for progress only. */
+  readonly onDone?: ((done: number) => void) | undefined;
+}
+
+/** Runs tasks; results come in task order whatever the number of workers, each handed on as soon as its predecessors were. */
+export interface Executor {
+  readonly workers: number;
+  /** `tasks` is pulled as workers become free, so memory is bounded by the number of workers, not of tasks. */
+  run<T>(tasks: AsyncIterable<Task> | Iterable<Task>, consume: (result: T, index: number) => void, options?: RunOptions): Promise<void>;
+  /** Tasks completed by each worker so far (one element, in-line: [n]). */
+  readonly done: readonly number[];
+  close(): Promise<void>;
+}
+
+/** Progress of long work. `total` is unknown for streams without length. */
+export interface Progress {
+  readonly stage: string;
+  readonly done: number;
+  readonly total?: number | undefined;
+  readonly secondsLeft?: number | undefined;
+}
+
+export interface WorkOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly executor?: Executor | undefined;
+  readonly seed?: number | undefined;
+}
