@@ -2,22 +2,6 @@ import type { Encoding } from "../formats/encoding.ts";
 import type { Graph } from "../graph/types.ts";
 import type { Preprocessing } from "../data/types.ts";
 
-/**
- * A fused unit of integer execution: what one epilogue computes.
- * anchor (Conv, ConvTranspose, Gemm, MatMul) → [bias Add] → [residual Add] → [activation]; `output` is the value that leaves.
- */
-export interface Fusion {
-  /** Name of the anchor node. */
-  readonly anchor: string;
-  /** Names of all nodes in it, in graph order. */
-  readonly nodes: readonly string[];
-  readonly output: string;
-  /** The Add that joins a residual branch, with the value that comes from elsewhere. */
-  readonly residual?: { readonly node: string; readonly value: string; readonly own: string } | undefined;
-  /** A piecewise-linear activation that is only a clamp of the codes, in real units. */
-  readonly clamp?: { readonly node: string; readonly min: number; readonly max: number } | undefined;
-}
-
 /** Where a quantizer sits on an activation. */
 export interface Site {
   readonly value: string;
@@ -40,11 +24,10 @@ export interface QuantizedWeight {
 export interface Quantized {
   /** The prepared float graph. */
   readonly graph: Graph;
-  readonly fusions: readonly Fusion[];
   readonly sites: readonly Site[];
   /** By value name. 8-bit activations are unsigned codes 0…255 here (as QDQ files show them); lowering subtracts 128. */
   readonly activations: ReadonlyMap<string, Encoding>;
-  /** By name of the constant. */
+  /** By name of the node that multiplies with it (Conv, ConvTranspose, Gemm, MatMul). */
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
   readonly provenance: Provenance;
 }

@@ -1,0 +1,110 @@
+// What one integer epilogue computes: anchor → [residual Add] → [clamp]. A property of the graph, found anew where it is needed.
+import type { Fact, Graph, GraphNode } from "../graph/types.ts";
+
+/** How a residual sum is made: in the producer's wide accumulator, or from 8-bit codes of every branch (as a QDQ file must). */
+export type ResidualMode = "wide" | "codes";
+
+/** Nodes that run as one step; only `output` leaves. */
+export interface Fusion {
+  readonly anchor: GraphNode;
+  /** anchor, residual Add and activation, in graph order */
+  readonly nodes: readonly GraphNode[];
+  readonly output: string;
+  /** The Add that is summed inside the anchor's epilogue: `value` is the branch that comes from elsewhere. */
+  readonly residual?: { readonly node: GraphNode; readonly value: string } | undefined;
+  /** An activation that is a clamp of the codes, in real units. */
+  readonly clamp?: Clamp | undefined;
+}
+
+export interface Clamp {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Operators with int32 accumulators and learned weights. */
+export const weightedOps: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
+/** Operators whose requantization can take a clamp. */
+const clampableOps = new Set([...weightedOps, "Add", "Sub", "Mul", "AveragePool", "GlobalAveragePool", "ReduceMean", "BatchNormalization"]);
+
+/** Consumers of every value, in graph order; a graph output counts as one more reader (undefined). */
+export function readers(graph: Graph): Map<string, (GraphNode | undefined)[]> {
+  const found = new Map<string, (GraphNode | undefined)[]>();
+  const add = (value: string, node: GraphNode | undefined): void => {
+    const list = found.get(value);
+    if (list) list.push(node);
+    else found.set(value, [node]);
+  };
+  for (const node of graph.nodes) for (const input of node.inputs) if (input) add(input, node);
+  for (const output of graph.outputs) add(output, undefined);
+  return found;
+}
+
+/** Whether the node multiplies an activation by constant weights (a MatMul of two activations does not). */
+export function isWeighted(graph: Graph, node: GraphNode): boolean {
+  return weightedOps.has(node.op) && graph.constants.has(node.inputs[1]!) && !graph.constants.has(node.inputs[0]!);
+}
+
+/** The clamp a node applies, or undefined. Clip's bounds must be constants. */
+export function clampOf(graph: Graph, node: GraphNode): Clamp | undefined {
+  if (node.op === "Relu") return { min: 0, max: Number.POSITIVE_INFINITY };
+  if (node.op !== "Clip") return undefined;
+  const bound = (name: string | undefined, absent: number): number | undefined => {
+    if (!name) return absent;
+    const tensor = graph.constants.get(name);
+    return tensor ? Number(tensor.data[0]) : undefined;
+  };
+  const min = bound(node.inputs[1], Number.NEGATIVE_INFINITY);
+  const max = bound(node.inputs[2], Number.POSITIVE_INFINITY);
+  return min === undefined || max === undefined ? undefined : { min, max };
+}
+
+const sameDims = (a: Fact | undefined, b: Fact | undefined): boolean =>
+  a?.dims !== undefined && b?.dims !== undefined && a.dims.length === b.dims.length && a.dims.every((d, i) => d === b.dims![i]);
+
+/**
+ * All fusions, ordered by their last node: that is where a fusion runs, so that a residual branch computed after the anchor is there.
+ * With `wide`, an Add of two convolutions belongs to the later one and the earlier leaves as int32.
+ */
+export function findFusions(graph: Graph, residualMode: ResidualMode): Fusion[] {
+  const readersOf = readers(graph);
+  const only = (value: string): GraphNode | undefined => {
+    const list = readersOf.get(value) ?? [];
+    return list.length === 1 ? list[0] : undefined;
+  };
+  const position = new Map(graph.nodes.map((node, i) => [node, i]));
+  const taken = new Set<GraphNode>();
+  const fusions: Fusion[] = [];
+
+  const grow = (anchor: GraphNode): void => {
+    const nodes = [anchor];
+    let output = anchor.outputs[0]!;
+    let residual: Fusion["residual"];
+    const next = only(output);
+    if (residualMode === "wide" && isWeighted(graph, anchor) && next?.op === "Add" && !taken.has(next)) {
+      const value = next.inputs[next.inputs[0] === output ? 1 : 0]!;
+      if (value !== output && !graph.constants.has(value) && sameDims(graph.facts.get(value), graph.facts.get(output))) {
+        residual = { node: next, value };
+        nodes.push(next);
+        output = next.outputs[0]!;
+      }
+    }
+    const last = only(output);
+    const clamp = last && clampOf(graph, last);
+    if (last && clamp) {
+      nodes.push(last);
+      output = last.outputs[0]!;
+    }
+    for (const node of nodes) taken.add(node);
+    fusions.push({ anchor, nodes, output, residual, clamp });
+  };
+
+  // Later anchors first: a sum of two convolutions is claimed by the second.
+  for (const node of graph.nodes.toReversed()) if (isWeighted(graph, node)) grow(node);
+  for (const node of graph.nodes) {
+    const movable =
+      node.inputs.filter((name) => name && !graph.constants.has(name)).length ===
+      (node.op === "Add" || node.op === "Sub" || node.op === "Mul" ? 2 : 1);
+    if (clampableOps.has(node.op) && !weightedOps.has(node.op) && !taken.has(node) && movable) grow(node);
+  }
+  return fusions.sort((a, b) => position.get(a.nodes.at(-1)!)! - position.get(b.nodes.at(-1)!)!);
+}

@@ -1,0 +1,100 @@
+// Where quantizers sit: one site per value that leaves a unit as codes. Values that only move codes about share a scale.
+import type { Graph, GraphNode } from "../graph/types.ts";
+import { isWeighted, type ResidualMode, readers } from "./fusions.ts";
+import type { Site } from "./types.ts";
+import { type FusedUnit, findUnits, type Unit, unitNodes, unitOutputs } from "./units.ts";
+
+/** Output codes are input codes, moved: the same scale and zero point on both sides. */
+export const movingOps: ReadonlySet<string> = new Set(
+  "MaxPool GlobalMaxPool Reshape Flatten Squeeze Unsqueeze Transpose Slice Split Pad DepthToSpace SpaceToDepth Identity Gather Expand Tile".split(
+    " ",
+  ),
+);
+
+/** Nearest-neighbour resizing only moves codes; linear resizing makes new ones. */
+const moves = (node: GraphNode): boolean =>
+  movingOps.has(node.op) || (node.op === "Resize" && (node.attributes.mode ?? "nearest") === "nearest");
+
+/** Values with a range known beforehand: real = scale · (code − zero), as TFLite's convention has it. */
+export const fixedRanges: Readonly<Record<string, { readonly min: number; readonly max: number }>> = {
+  Sigmoid: { min: 0, max: 255 / 256 },
+  HardSigmoid: { min: 0, max: 255 / 256 },
+  Softmax: { min: 0, max: 255 / 256 },
+  Tanh: { min: -1, max: 127 / 128 },
+};
+
+/** The operator that last touched a value in its unit. */
+const lastNode = (unit: Unit): GraphNode => unitNodes(unit).at(-1)!;
+
+/** A weighted unit without residual and clamp: its accumulators may leave as they are. */
+const isBare = (graph: Graph, unit: Unit): unit is FusedUnit =>
+  unit.kind === "fused" && isWeighted(graph, unit.anchor) && !unit.residual && !unit.clamp;
+
+/**
+ * Values that stay int32: a network's output made by a weighted unit, and (under `wide`) a convolution that only feeds
+ * the residual sum of another.
+ */
+export function accumulatorValues(graph: Graph, mode: ResidualMode): Set<string> {
+  const units = findUnits(graph, mode);
+  const readersOf = readers(graph);
+  const summed = new Set(units.flatMap((unit) => (unit.kind === "fused" && unit.residual ? [unit.residual.value] : [])));
+  const stays = (unit: FusedUnit): boolean =>
+    readersOf.get(unit.output)?.length === 1 && (summed.has(unit.output) || graph.outputs.includes(unit.output));
+  return new Set(units.flatMap((unit) => (isBare(graph, unit) && stays(unit) ? [unit.output] : [])));
+}
+
+/**
+ * All sites of a prepared graph, in order of execution: graph inputs, then unit outputs under `residual: codes`
+ * (those that `wide` does not need are marked as branches).
+ */
+export function findSites(graph: Graph, bits: number): Site[] {
+  const units = findUnits(graph, "codes");
+  const accumulators = accumulatorValues(graph, "codes");
+  const wideAccumulators = accumulatorValues(graph, "wide");
+  const wideOutputs = new Set([...graph.inputs, ...findUnits(graph, "wide").flatMap(unitOutputs)]);
+  const readersOf = readers(graph);
+
+  const group = new Map<string, string>();
+  const find = (value: string): string => {
+    const up = group.get(value);
+    return up === undefined || up === value ? value : find(up);
+  };
+  /** The earlier value in execution order names the group. */
+  const unite = (first: string, second: string): void => void group.set(find(second), find(first));
+
+  const values = [...graph.inputs];
+  const made = new Set<string>();
+  for (const unit of units) {
+    const node = lastNode(unit);
+    for (const output of unitOutputs(unit)) {
+      if (accumulators.has(output)) continue;
+      values.push(output);
+      if (unit.kind === "node" && moves(node)) unite(node.inputs[0]!, output);
+      // A value made for a concatenation alone is made in its scale at once: one rounding instead of two.
+      if (unit.kind === "node" && node.op === "Concat") {
+        for (const input of node.inputs) if (readersOf.get(input)?.length === 1 && made.has(input)) unite(input, output);
+      }
+      if (!(unit.kind === "node" && moves(node))) made.add(output);
+    }
+  }
+  return values
+    .filter((value) => isFloat(graph, value))
+    .map((value) => ({
+      value,
+      group: find(value),
+      branch: !wideOutputs.has(value) || wideAccumulators.has(value),
+      bits,
+    }));
+}
+
+const isFloat = (graph: Graph, value: string): boolean => graph.facts.get(value)?.dtype === "float32";
+
+/** The range that a unit's last operator fixes, by value. */
+export function fixedRangeOf(graph: Graph): Map<string, { readonly min: number; readonly max: number }> {
+  const fixed = new Map<string, { readonly min: number; readonly max: number }>();
+  for (const unit of findUnits(graph, "codes")) {
+    const range = fixedRanges[lastNode(unit).op];
+    if (range) for (const output of unitOutputs(unit)) fixed.set(output, range);
+  }
+  return fixed;
+}
