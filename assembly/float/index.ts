@@ -1,2 +1,4 @@
 export * from "./base";
 export * from "./copy";
+export * from "./histogram";
+export * from "./codes";
