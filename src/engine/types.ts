@@ -1,4 +1,5 @@
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
+import type { FloatKernels } from "./kernels.ts";
 
 /**
  * Physical order of a float32 value in linear memory. `row-major` is ONNX's own; `channels-last` is [N, spatial…, C] of a value
@@ -61,4 +62,10 @@ export interface Engine {
   read(value: DeviceTensor): Tensor;
   /** Linear memory in use at most so far, in bytes. */
   readonly peakBytes: number;
+  /** float.wasm and its memory, for observers that work where the values are. Views end with the next allocation. */
+  readonly kernels: FloatKernels;
+  readonly memory: WebAssembly.Memory;
+  /** Linear memory of the caller's own, 16-byte aligned, until released. @throws HalftoneError OUT_OF_MEMORY */
+  allocate(bytes: number): number;
+  release(ptr: number): void;
 }
