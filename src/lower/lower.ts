@@ -1,0 +1,88 @@
+// Quantized → Plan: the one place where float scales become multipliers and shifts.
+import { assert } from "../errors.ts";
+import { specialize } from "../graph/infer.ts";
+import { prepare } from "../graph/prepare.ts";
+import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } from "../plan/types.ts";
+import type { ResidualMode } from "../quantized/fusions.ts";
+import { accumulatorValues } from "../quantized/sites.ts";
+import type { Quantized } from "../quantized/types.ts";
+import { findUnits } from "../quantized/units.ts";
+import { planArena } from "./arena.ts";
+import { Builder, type UnplacedValue } from "./builder.ts";
+import { sizeOf } from "./layout.ts";
+import { lowerUnit } from "./rules.ts";
+
+export interface LowerOptions {
+  /** How residual sums are made; default "wide". */
+  readonly residual?: ResidualMode | undefined;
+}
+
+/**
+ * The integer program of a quantized network, for one sample at a time.
+ *
+ * @throws HalftoneError NO_INTEGER_FORM naming the operator, ACCUMULATOR_OVERFLOW naming the channel
+ */
+export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions = {}): Plan {
+  const graph = prepare(specialize(quantized.graph, singleSample(quantized)));
+  const builder = new Builder(graph, quantized);
+  const accumulators = accumulatorValues(graph, residual);
+  for (const input of graph.inputs) builder.codes(input);
+  for (const unit of findUnits(graph, residual)) lowerUnit(builder, unit, accumulators);
+
+  const inputs = graph.inputs.map((name) => builder.index(name));
+  const outputs = graph.outputs.map((name) => builder.index(name));
+  const { offsets, total } = place(builder.values, builder.steps, inputs, outputs);
+  const { preprocessing, labels, ...provenance } = quantized.provenance;
+  return {
+    version: planVersion,
+    arithmetic: arithmeticVersion,
+    values: builder.values.map((value, i): PlanValue => ({ ...value, offset: offsets[i]! })),
+    inputs,
+    outputs,
+    steps: builder.steps,
+    arenaBytes: total,
+    tensors: builder.tensors,
+    preprocessing,
+    labels,
+    provenance: { ...provenance },
+  };
+}
+
+/** Every input with its batch set to 1. */
+function singleSample(quantized: Quantized): Record<string, number[]> {
+  return Object.fromEntries(
+    quantized.graph.inputs.map((name) => {
+      const dims = quantized.graph.facts.get(name)?.dims;
+      assert(dims, `input '${name}' has a rank`);
+      return [name, dims.map((d, axis) => (axis === 0 || typeof d === "string" ? 1 : d))];
+    }),
+  );
+}
+
+/** All values that a step reads, its output left out. */
+export function readsOf(step: Step): number[] {
+  const reads = "inputs" in step ? [...step.inputs] : [step.input];
+  if (step.kernel === "conv" && step.epilogue.kind === "residual") reads.push(step.epilogue.value);
+  return reads;
+}
+
+/** A value lives from its first writer to its last reader; inputs from the start, outputs to the end. */
+function place(
+  values: readonly UnplacedValue[],
+  steps: readonly Step[],
+  inputs: readonly number[],
+  outputs: readonly number[],
+): { offsets: number[]; total: number } {
+  const lives = values.map((value) => ({ bytes: sizeOf(value) * (value.type === "int32" ? 4 : 1), firstStep: steps.length, lastStep: -1 }));
+  for (const [i, step] of steps.entries()) {
+    for (const index of [step.output, ...readsOf(step)]) {
+      const life = lives[index]!;
+      life.firstStep = Math.min(life.firstStep, i);
+      life.lastStep = Math.max(life.lastStep, i);
+    }
+  }
+  for (const index of inputs) lives[index]!.firstStep = -1;
+  for (const index of outputs) lives[index]!.lastStep = steps.length;
+  for (const life of lives) life.lastStep = Math.max(life.lastStep, life.firstStep);
+  return planArena(lives);
+}

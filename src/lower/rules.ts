@@ -1,0 +1,110 @@
+// The table of integer forms: which rule makes steps of which unit. What is not here has no integer form, and is refused by name.
+import { roundHalfEven } from "../formats/rounding.ts";
+import type { GraphNode } from "../graph/types.ts";
+import { exp } from "../ops/math.ts";
+import type { FusedUnit, Unit } from "../quantized/units.ts";
+import { accumulatorIntervals, union } from "./accumulator.ts";
+import { type Builder, clampCodes, noIntegerForm } from "./builder.ts";
+import { lowerProduct, lowerSum, lowerTable } from "./elementwise.ts";
+import { imageOf } from "./layout.ts";
+import { moveRules } from "./moves.ts";
+import { isSpatialMean, lowerAveragePool, lowerMaxPool } from "./pools.ts";
+import { lowerWeighted, requantization } from "./weighted.ts";
+
+type NodeRule = (b: Builder, node: GraphNode) => void;
+type FusedRule = (b: Builder, unit: FusedUnit, accumulators: ReadonlySet<string>) => void;
+
+const averageUnit: FusedRule = (b, unit) => lowerAveragePool(b, unit.anchor, unit.nodes, unit.output, unit.clamp);
+
+const fusedRules: Readonly<Record<string, FusedRule>> = {
+  Conv: lowerWeighted,
+  ConvTranspose: lowerWeighted,
+  Gemm: lowerWeighted,
+  MatMul: lowerWeighted,
+  Add: lowerSum,
+  Sub: lowerSum,
+  Mul: lowerProduct,
+  AveragePool: averageUnit,
+  GlobalAveragePool: averageUnit,
+  ReduceMean: (b, unit) => {
+    if (!isSpatialMean(b, unit.anchor)) throw noIntegerForm(unit.anchor, "a mean over other axes", "a mean over all positions");
+    averageUnit(b, unit, new Set());
+  },
+  BatchNormalization: lowerBatchNormalization,
+};
+
+const nodeRules: Readonly<Record<string, NodeRule>> = {
+  ...moveRules,
+  MaxPool: lowerMaxPool,
+  GlobalMaxPool: lowerMaxPool,
+  Softmax: lowerSoftmax,
+};
+
+/** @throws HalftoneError NO_INTEGER_FORM */
+export function lowerUnit(b: Builder, unit: Unit, accumulators: ReadonlySet<string>): void {
+  if (unit.kind === "pointwise") {
+    lowerTable(b, unit);
+  } else if (unit.kind === "fused") {
+    (fusedRules[unit.anchor.op] ?? refuse(unit.anchor))(b, unit, accumulators);
+  } else {
+    (nodeRules[unit.node.op] ?? refuse(unit.node))(b, unit.node);
+  }
+}
+
+function refuse(node: GraphNode): never {
+  throw noIntegerForm(node, `operator ${node.op}`, `one of ${knownOps.join(", ")}`);
+}
+
+const knownOps = [...new Set([...Object.keys(fusedRules), ...Object.keys(nodeRules), "element-wise functions of one value"])];
+
+/** A normalization that no convolution could take in: a depthwise 1×1 convolution with codes ±127. */
+function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
+  const node = unit.anchor;
+  const index = b.index(node.inputs[0]!);
+  const input = b.value(index);
+  const image = imageOf(input.dims);
+  const [gamma, beta, mean, variance] = node.inputs
+    .slice(1, 5)
+    .map((name) => b.graph.constants.get(name)?.data as Float32Array | undefined);
+  if (!image || !gamma || !beta || !mean || !variance) throw noIntegerForm(node, "statistics computed at run time", "constant statistics");
+  const epsilon = Number(node.attributes.epsilon ?? 1e-5);
+  const y = b.encoding(unit.output);
+  const factor = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c]! + epsilon));
+  const weights = Int8Array.from(factor, (k) => (k < 0 ? -127 : 127));
+  const scales = Array.from(factor, (k) => (k === 0 ? 1e-12 : (input.scale[0]! * Math.abs(k)) / 127));
+  const bias = Float64Array.from(factor, (k, c) => roundHalfEven((beta[c]! - mean[c]! * k) / scales[c]!) - input.zeroPoint * weights[c]!);
+  const intervals = accumulatorIntervals(weights, bias, { lo: -128, hi: 127 }, `${node.op} '${node.name}'`);
+  const { lo, hi } = union(intervals);
+  b.emit({
+    kernel: "conv",
+    nodes: unit.nodes.map(({ name }) => name),
+    input: index,
+    output: b.codes(unit.output),
+    window: [1, 1],
+    stride: [1, 1],
+    dilation: [1, 1],
+    pads: [0, 0, 0, 0],
+    groups: image.channels,
+    weights: b.tensor(node, "weights", weights),
+    bias: b.tensor(node, "bias", Int32Array.from(bias)),
+    epilogue: requantization(
+      b,
+      node,
+      scales.map((s) => s / y.scale),
+      intervals,
+      { zero: y.zeroPoint, ...clampCodes(y, unit.clamp) },
+    ),
+    accumulator: [lo, hi],
+  });
+}
+
+/** E[k] = rne(exp(−k·s)·2²³): all an 8-bit softmax needs of the exponential. */
+function lowerSoftmax(b: Builder, node: GraphNode): void {
+  const index = b.index(node.inputs[0]!);
+  const input = b.value(index);
+  const rank = input.dims.length + 1;
+  const axis = ((Number(node.attributes.axis ?? -1) + rank) % rank) - 1;
+  if (axis !== input.order.at(-1)) throw noIntegerForm(node, `axis ${axis + 1} of rank ${rank}`, "the last axis in memory");
+  const table = Uint32Array.from({ length: 256 }, (_, k) => roundHalfEven(exp(-k * input.scale[0]!) * 0x800000));
+  b.emit({ kernel: "softmax", nodes: [node.name], input: index, output: b.codes(node.outputs[0]!), table: b.tensor(node, "table", table) });
+}
