@@ -1,7 +1,7 @@
 /** x = (v · scale − mean) / std per channel, after resize (short side) and centre crop; v is the stored number (a byte of an image, an npy element). */
 export interface Preprocessing {
-  /** Short side in pixels after resizing, or absent for none. */
-  readonly resize?: number | undefined;
+  /** Short side in pixels after resizing, or [height, width] whatever the aspect, or absent for none. */
+  readonly resize?: number | readonly [number, number] | undefined;
   /** Centre crop [height, width] in pixels. */
   readonly crop?: readonly [number, number] | undefined;
   readonly scale: number;
