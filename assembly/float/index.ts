@@ -11,3 +11,8 @@ export * from "./winograd2";
 export * from "./winograd4";
 export * from "./unary";
 export * from "./binary";
+export * from "./reduce";
+export * from "./softmax";
+export * from "./normalization";
+export * from "./pool";
+export * from "./resize";

@@ -2,6 +2,7 @@
 // Each function is a tag class; `value<F>` chooses by its compile-time id, so a loop holds one function and no branch.
 
 import { erf4, exp4, expm14, log4, mish4, sigmoid4, softplus4, tanh4 } from "./functions";
+import { storeSome } from "./lanes";
 
 class Relu {}
 class LeakyRelu {}
@@ -77,13 +78,7 @@ function map<F>(dst: usize, src: usize, n: i32, alpha: f32, beta: f32): void {
   const b = f32x4.splat(beta);
   const end = dst + (<usize>(n & ~3) << 2);
   for (; dst < end; dst += 16, src += 16) v128.store(dst, value<F>(v128.load(src), a, b));
-  if (n & 3) storeSome(dst, value<F>(v128.load(src), a, b), n & 3);
-}
-
-function storeSome(dst: usize, v: v128, n: i32): void {
-  store<f32>(dst, f32x4.extract_lane(v, 0));
-  if (n > 1) store<f32>(dst, f32x4.extract_lane(v, 1), 4);
-  if (n > 2) store<f32>(dst, f32x4.extract_lane(v, 2), 8);
+  storeSome(dst, value<F>(v128.load(src), a, b), n & 3);
 }
 
 /** max(x, 0) */
