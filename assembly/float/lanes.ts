@@ -22,7 +22,7 @@ export function high2(v: v128): v128 {
 
 /** Four float64 as float32. */
 export function narrow4(low: v128, high: v128): v128 {
-  return v128.shuffle<i64>(f32x4.demote_zero_f64x2(low), f32x4.demote_zero_f64x2(high), 0, 2);
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
 /** a₀ + a₁ + b₀ + b₁, in this order of pairs: (a₀ + b₀) + (a₁ + b₁). */
