@@ -80,10 +80,15 @@ export function integers(x: Tensor): (i: number) => bigint {
   return isBig(data) ? (i) => data[i]! : (i) => BigInt(data[i]!);
 }
 
-/** A tensor of the same type with other sizes whose element i is element `source(i)` of `x`. */
-export function pick(x: Tensor, dims: readonly number[], source: (i: number) => number): Tensor {
-  const data = allocate(x.dtype, count(dims)) as Float64Array;
-  const from = x.data as Float64Array; // any array: elements are only moved
-  for (let i = 0; i < data.length; i++) data[i] = from[source(i)]!;
+/** A tensor of the same type whose element i is element `source(i)` of `x`, or for −1 the first of `blank` (0 without it). */
+export function pick(x: Tensor, dims: readonly number[], source: (i: number) => number, blank?: Tensor): Tensor {
+  const data = allocate(x.dtype, count(dims)) as Float64Array; // elements are only moved: any array will do
+  const from = x.data as Float64Array;
+  const other = blank?.data as Float64Array | undefined;
+  for (let i = 0; i < data.length; i++) {
+    const at = source(i);
+    if (at >= 0) data[i] = from[at]!;
+    else if (other) data[i] = other[0]!;
+  }
   return { dtype: x.dtype, dims, data };
 }

@@ -36,8 +36,8 @@ function gelu(node: GraphNode): (x: number) => number {
   throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), `approximate '${approximate}'`, "'none' or 'tanh'");
 }
 
-const SELU_ALPHA = 1.67326319217681884765625;
-const SELU_GAMMA = 1.05070102214813232421875;
+const SELU_ALPHA = 1.6732631921768188;
+const SELU_GAMMA = 1.0507010221481323;
 
 /** One row per operator; the formulas are those of the ONNX operator pages. */
 export const unaryRows: readonly UnaryRow[] = [

@@ -4,8 +4,8 @@ import { exponent, powerOfTwo, roundEven } from "./rounding.ts";
 
 // ln 2 = LN2_HIGH + LN2_LOW; the high part has 33 significant bits, so k · LN2_HIGH is exact for |k| < 2²⁰.
 // Source: W. J. Cody, W. Waite, "Software Manual for the Elementary Functions", 1980 (two-part reduction).
-const LN2_HIGH = 6.9314718036912381649e-1;
-const LN2_LOW = 1.90821492927058770002e-10;
+const LN2_HIGH = 0.6931471803691238;
+const LN2_LOW = 1.9082149292705877e-10;
 const INV_LN2 = Math.LOG2E;
 
 /** x · 2^k without losing subnormals; |k| ≤ 2100. */

@@ -82,7 +82,7 @@ export const freshDims = (node: GraphNode, rank: number, output = 0): Dim[] =>
 
 /** A fact; contents only where they are small. */
 export function fact(dtype: DType, dims: readonly Dim[] | undefined, elements?: readonly (Dim | undefined)[] | undefined): Fact {
-  const keep = elements && elements.length <= MAX_ELEMENTS && elements.some((e) => e !== undefined);
+  const keep = elements && elements.length <= MAX_ELEMENTS && (elements.length === 0 || elements.some((e) => e !== undefined));
   return keep ? { dtype, dims, elements } : { dtype, dims };
 }
 
