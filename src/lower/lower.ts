@@ -1,5 +1,5 @@
 // Quantized → Plan: the one place where float scales become multipliers and shifts.
-import { assert } from "../errors.ts";
+import { assert, HalftoneError } from "../errors.ts";
 import { specialize } from "../graph/infer.ts";
 import { prepare } from "../graph/prepare.ts";
 import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } from "../plan/types.ts";
@@ -23,6 +23,16 @@ export interface LowerOptions {
  * @throws HalftoneError NO_INTEGER_FORM naming the operator, ACCUMULATOR_OVERFLOW naming the channel
  */
 export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions = {}): Plan {
+  const [excluded] = quantized.excluded;
+  if (excluded !== undefined) {
+    throw new HalftoneError(
+      "NO_INTEGER_FORM",
+      `node '${excluded}'`,
+      "a node excluded from quantization",
+      "integers throughout",
+      "Drop the --exclude, or write an ONNX file, where excluded nodes stay in float.",
+    );
+  }
   const graph = prepare(specialize(quantized.graph, singleSample(quantized)));
   const builder = new Builder(graph, quantized);
   const accumulators = accumulatorValues(graph, residual);

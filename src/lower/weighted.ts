@@ -5,6 +5,7 @@ import { roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { quantizeMultiplier } from "../ops/integer/requantize.ts";
 import type { Epilogue } from "../plan/types.ts";
+import { biasCode } from "../quantized/bias.ts";
 import type { FusedUnit } from "../quantized/units.ts";
 import { accumulatorIntervals, type Interval, magnitude, tiesExcluded, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm, type UnplacedValue } from "./builder.ts";
@@ -47,7 +48,7 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
   const groups = node.op === "Conv" ? Number(node.attributes.group ?? 1) : 1;
 
   const accumulatorScale = Array.from(weights.scales, (s) => input.scale[0]! * s);
-  const bias = foldedBias(b, node, weights, accumulatorScale, input.zeroPoint);
+  const bias = foldedBias(b, node, weights, input);
   const intervals = accumulatorIntervals(weights.codes, bias, { lo: -128, hi: 127 }, place);
   const stays = accumulatorValues.has(unit.output);
   const { lo, hi } = union(intervals);
@@ -116,7 +117,7 @@ const scalesOf = (scale: Float32Array, outputs: number): Float64Array =>
   Float64Array.from({ length: outputs }, (_, o) => scale[scale.length === 1 ? 0 : o]!);
 
 /** b′ = rne(b / (s_x·s_w)) − z_x·Σw, exact for padded taps too because they hold z_x. */
-function foldedBias(b: Builder, node: GraphNode, weights: LayerWeights, scale: readonly number[], zeroPoint: number): Float64Array {
+function foldedBias(b: Builder, node: GraphNode, weights: LayerWeights, input: UnplacedValue): Float64Array {
   const bias = node.inputs[2] ? b.graph.constants.get(node.inputs[2]) : undefined;
   if (node.inputs[2] && !bias) throw noIntegerForm(node, "a bias computed at run time", "a constant bias");
   const taps = weights.codes.length / weights.outputs;
@@ -124,7 +125,7 @@ function foldedBias(b: Builder, node: GraphNode, weights: LayerWeights, scale: r
     let sum = 0;
     for (let i = o * taps; i < (o + 1) * taps; i++) sum += weights.codes[i]!;
     const real = bias ? Number(bias.data[bias.data.length === 1 ? 0 : o]) : 0;
-    return roundHalfEven(real / scale[o]!) - zeroPoint * sum;
+    return biasCode(real, input.scale[0]!, weights.scales[o]!) - input.zeroPoint * sum;
   });
 }
 

@@ -15,14 +15,6 @@ export const movingOps: ReadonlySet<string> = new Set(
 const moves = (node: GraphNode): boolean =>
   movingOps.has(node.op) || (node.op === "Resize" && (node.attributes.mode ?? "nearest") === "nearest");
 
-/** Values with a range known beforehand: real = scale · (code − zero), as TFLite's convention has it. */
-export const fixedRanges: Readonly<Record<string, { readonly min: number; readonly max: number }>> = {
-  Sigmoid: { min: 0, max: 255 / 256 },
-  HardSigmoid: { min: 0, max: 255 / 256 },
-  Softmax: { min: 0, max: 255 / 256 },
-  Tanh: { min: -1, max: 127 / 128 },
-};
-
 /** The operator that last touched a value in its unit. */
 const lastNode = (unit: Unit): GraphNode => unitNodes(unit).at(-1)!;
 
@@ -89,12 +81,7 @@ export function findSites(graph: Graph, bits: number): Site[] {
 
 const isFloat = (graph: Graph, value: string): boolean => graph.facts.get(value)?.dtype === "float32";
 
-/** The range that a unit's last operator fixes, by value. */
-export function fixedRangeOf(graph: Graph): Map<string, { readonly min: number; readonly max: number }> {
-  const fixed = new Map<string, { readonly min: number; readonly max: number }>();
-  for (const unit of findUnits(graph, "codes")) {
-    const range = fixedRanges[lastNode(unit).op];
-    if (range) for (const output of unitOutputs(unit)) fixed.set(output, range);
-  }
-  return fixed;
+/** The operator that last touched each value: some fix its range, all take its options. */
+export function makers(graph: Graph): Map<string, GraphNode> {
+  return new Map(findUnits(graph, "codes").flatMap((unit) => unitOutputs(unit).map((output) => [output, lastNode(unit)] as const)));
 }

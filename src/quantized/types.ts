@@ -29,6 +29,8 @@ export interface Quantized {
   readonly activations: ReadonlyMap<string, Encoding>;
   /** By name of the node that multiplies with it (Conv, ConvTranspose, Gemm, MatMul). */
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
+  /** Names of nodes kept in float: possible in an ONNX file, refused for a plan. */
+  readonly excluded: readonly string[];
   readonly provenance: Provenance;
 }
 

@@ -1,0 +1,114 @@
+// Quantized → a QDQ graph: QuantizeLinear/DequantizeLinear pairs at the sites, integer weights and biases behind DequantizeLinear.
+// Placed so that ONNX Runtime fuses them to its integer kernels (its QDQ selectors: every input of a node from DequantizeLinear,
+// its one output into one QuantizeLinear; uint8 activations, int8 weights with zero point 0, int32 bias of scale s_x·s_w).
+import { assert } from "../errors.ts";
+import type { Encoding } from "../formats/encoding.ts";
+import type { Attribute, DType, Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
+import { biasCode, biasScale } from "../quantized/bias.ts";
+import type { Quantized } from "../quantized/types.ts";
+
+/** The graph as a QDQ file shows it; write it with writeModel. */
+export function toQdq(quantized: Quantized): Graph {
+  const writer = new QdqWriter(quantized);
+  return writer.write();
+}
+
+class QdqWriter {
+  readonly #quantized: Quantized;
+  readonly #graph: Graph;
+  readonly #nodes: GraphNode[] = [];
+  readonly #constants: Map<string, Tensor>;
+  readonly #facts: Map<string, Fact>;
+  /** What readers of a value read instead. */
+  readonly #renamed = new Map<string, string>();
+
+  constructor(quantized: Quantized) {
+    this.#quantized = quantized;
+    this.#graph = quantized.graph;
+    this.#constants = new Map(quantized.graph.constants);
+    this.#facts = new Map(quantized.graph.facts);
+  }
+
+  write(): Graph {
+    for (const input of this.#graph.inputs) this.#quantizeValue(input, input);
+    for (const node of this.#graph.nodes) this.#node(node);
+    const used = new Set(this.#nodes.flatMap((node) => node.inputs).concat(this.#graph.outputs));
+    const constants = new Map([...this.#constants].filter(([name]) => used.has(name)));
+    return { ...this.#graph, nodes: this.#nodes, constants, facts: this.#facts };
+  }
+
+  #node(node: GraphNode): void {
+    const inputs: string[] = node.inputs.map((name) => this.#renamed.get(name) ?? name);
+    const weights = this.#quantized.weights.get(node.name);
+    if (weights) {
+      const { encoding, codes, dims } = weights;
+      inputs[1] = this.#dequantizedConstant(node.inputs[1]!, `${node.name}_weight`, { dtype: "int8", dims, data: codes }, encoding);
+      if (node.inputs[2]) inputs[2] = this.#bias(node, encoding) ?? inputs[2];
+    }
+    const sited = node.outputs.filter((name) => this.#quantized.activations.has(name));
+    // A site on a graph output keeps the output's name for the dequantized value.
+    const outputs = node.outputs.map((name) => (sited.includes(name) && this.#graph.outputs.includes(name) ? `${name}_float` : name));
+    this.#nodes.push({ ...node, inputs, outputs });
+    for (const name of sited) this.#quantizeValue(name, outputs[node.outputs.indexOf(name)]!);
+  }
+
+  /** Q and DQ behind a value; `source` is the name its producer writes. */
+  #quantizeValue(value: string, source: string): void {
+    const encoding = this.#quantized.activations.get(value);
+    if (!encoding) return;
+    const output = source === value ? `${value}_dequantized` : value;
+    const fact = this.#facts.get(value)!;
+    const [scale, zero] = this.#parameters(value, encoding, "uint8");
+    this.#facts.set(source, fact);
+    this.#add("QuantizeLinear", [source, scale, zero], `${value}_quantized`, {}, { dtype: "uint8", dims: fact.dims });
+    this.#add("DequantizeLinear", [`${value}_quantized`, scale, zero], output, {}, fact);
+    this.#renamed.set(value, output);
+  }
+
+  #dequantizedConstant(original: string, name: string, codes: Tensor, encoding: Encoding): string {
+    const { granularity } = encoding;
+    assert(granularity.kind !== "group", "QDQ weights are per channel or per tensor");
+    const [scale, zero] = this.#parameters(name, encoding, codes.dtype);
+    const attributes: Record<string, Attribute> = granularity.kind === "channel" ? { axis: granularity.axis } : {};
+    this.#constant(`${name}_codes`, codes);
+    return this.#add("DequantizeLinear", [`${name}_codes`, scale, zero], `${name}_dequantized`, attributes, {
+      dtype: "float32",
+      dims: this.#facts.get(original)?.dims ?? codes.dims,
+    });
+  }
+
+  /** int32 codes with scale s_x·s_w; undefined where the input has no codes or the bias is not constant. */
+  #bias(node: GraphNode, weights: Encoding): string | undefined {
+    const bias = this.#graph.constants.get(node.inputs[2]!);
+    const input = this.#quantized.activations.get(node.inputs[0]!);
+    if (!bias || !input) return undefined;
+    const weightScale = (o: number): number => weights.scale[weights.scale.length === 1 ? 0 : o]!;
+    const data = Int32Array.from(bias.data as Float32Array, (b, o) => biasCode(b, input.scale[0]!, weightScale(o)));
+    const scale = Float32Array.from(weights.scale, (s) => biasScale(input.scale[0]!, s));
+    const granularity = scale.length === 1 ? ({ kind: "tensor" } as const) : ({ kind: "channel", axis: 0 } as const);
+    const encoding: Encoding = { ...weights, bits: 32, granularity, scale, zeroPoint: new Int32Array(scale.length) };
+    return this.#dequantizedConstant(node.inputs[2]!, `${node.name}_bias`, { dtype: "int32", dims: bias.dims, data }, encoding);
+  }
+
+  #parameters(name: string, encoding: Encoding, dtype: DType): [string, string] {
+    const dims = encoding.granularity.kind === "tensor" ? [] : [encoding.scale.length];
+    const zero =
+      dtype === "uint8" ? Uint8Array.from(encoding.zeroPoint) : dtype === "int8" ? Int8Array.from(encoding.zeroPoint) : encoding.zeroPoint;
+    return [
+      this.#constant(`${name}_scale`, { dtype: "float32", dims, data: encoding.scale }),
+      this.#constant(`${name}_zero_point`, { dtype, dims, data: zero }),
+    ];
+  }
+
+  #constant(name: string, tensor: Tensor): string {
+    this.#constants.set(name, tensor);
+    this.#facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor });
+    return name;
+  }
+
+  #add(op: string, inputs: string[], output: string, attributes: Record<string, Attribute>, fact: Fact): string {
+    this.#nodes.push({ name: output, op, inputs, outputs: [output], attributes });
+    this.#facts.set(output, { dtype: fact.dtype, dims: fact.dims });
+    return output;
+  }
+}

@@ -1,0 +1,162 @@
+// The main job: a float model and samples become codes, scales and zero points.
+import type { Dataset, Preprocessing } from "./data/types.ts";
+import { HalftoneError } from "./errors.ts";
+import type { Encoding } from "./formats/encoding.ts";
+import { unsignedCodes, tensorEncoding } from "./formats/linear.ts";
+import { roundHalfEven } from "./formats/rounding.ts";
+import { quantizeWeights } from "./formats/weights.ts";
+import { prepare } from "./graph/prepare.ts";
+import type { Graph, GraphNode } from "./graph/types.ts";
+import { readModel } from "./onnx/read.ts";
+import { biasScale, largestBias } from "./quantized/bias.ts";
+import { isWeighted, readers } from "./quantized/fusions.ts";
+import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
+import { findSites, makers } from "./quantized/sites.ts";
+import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
+import { calibrate } from "./ranges/calibrate.ts";
+import { Histogram } from "./ranges/histogram.ts";
+import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
+import { sha256 } from "./tasks/hash.ts";
+import type { WorkOptions } from "./tasks/types.ts";
+
+export interface QuantizeInput {
+  /** The model file. */
+  readonly model: Uint8Array;
+  /** Its name, for messages and provenance. */
+  readonly name: string;
+  /** Calibration data; labels are not read. */
+  readonly dataset: Dataset;
+  readonly preprocessing: Preprocessing;
+  readonly labels?: readonly string[] | undefined;
+}
+
+/**
+ * Post-training quantization by nearest rounding: ranges from streamed statistics, weights to their nearest codes.
+ * The result does not depend on the number of workers.
+ *
+ * @throws HalftoneError for models, data and options that cannot be used, each with its place
+ */
+export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: WorkOptions = {}): Promise<Quantized> {
+  const chosen: QuantizeOptions = { ...defaultOptions, ...options };
+  const graph = prepare(readModel(input.model));
+  const names = graph.nodes.map(({ name }) => name);
+  const excluded = selectNodes(chosen.exclude, names, "exclude");
+  const optionsOf = layerOptions(chosen, names);
+  const makerOf = makers(graph);
+
+  const sites = usefulSites(graph, findSites(graph, chosen.activations), excluded).map((site): Site => {
+    const maker = makerOf.get(site.group);
+    return maker ? { ...site, bits: optionsOf(maker.name).activations } : site;
+  });
+  const fixedOf = (site: Site): ReturnType<typeof fixedRange> => fixedRange(makerOf.get(site.value)?.op ?? "", site.bits);
+  const observed = sites.filter((site) => !fixedOf(site));
+  const histograms = await calibrate({
+    model: input.model,
+    values: observed.map(({ value }) => value),
+    dataset: input.dataset,
+    samples: chosen.samples,
+    preprocessing: input.preprocessing,
+    ...work,
+  });
+
+  const activations = new Map<string, Encoding>();
+  for (const members of groups(sites)) {
+    const first = members[0]!;
+    const fixed = members.map(fixedOf).find((range) => range);
+    const rule = optionsOf(makerOf.get(first.value)?.name ?? "").ranges;
+    const encoding = fixed
+      ? tensorEncoding(fixed, unsignedCodes(first.bits))
+      : chooseEncoding(rule, merged(members, histograms), unsignedCodes(first.bits), first.value);
+    for (const { value } of members) activations.set(value, encoding);
+  }
+
+  const weights = new Map<string, QuantizedWeight>();
+  for (const node of graph.nodes) {
+    if (isWeighted(graph, node) && !excluded.has(node.name)) {
+      weights.set(node.name, weightsOf(graph, node, optionsOf(node.name), activations.get(node.inputs[0]!)));
+    }
+  }
+  return {
+    graph,
+    sites,
+    activations,
+    weights,
+    excluded: names.filter((name) => excluded.has(name)),
+    provenance: {
+      source: input.name,
+      sourceHash: await sha256(input.model),
+      options: { ...chosen },
+      seed: chosen.seed,
+      preprocessing: input.preprocessing,
+      labels: input.labels,
+    },
+  };
+}
+
+/** A value that only excluded nodes read stays float. */
+function usefulSites(graph: Graph, sites: readonly Site[], excluded: ReadonlySet<string>): Site[] {
+  const readersOf = readers(graph);
+  return sites.filter(({ value }) => (readersOf.get(value) ?? []).some((reader) => !reader || !excluded.has(reader.name)));
+}
+
+function groups(sites: readonly Site[]): Site[][] {
+  const byGroup = new Map<string, Site[]>();
+  for (const site of sites) {
+    const members = byGroup.get(site.group);
+    if (members) members.push(site);
+    else byGroup.set(site.group, [site]);
+  }
+  return [...byGroup.values()];
+}
+
+/** One histogram of all members: moved codes count again, which leaves extrema and shape as they are. */
+function merged(members: readonly Site[], histograms: ReadonlyMap<string, Histogram>): Histogram {
+  const sum = new Histogram();
+  for (const { value } of members) sum.merge(histograms.get(value)!);
+  return sum;
+}
+
+/** Axis of the output channels. */
+function outputAxis(node: GraphNode): number {
+  if (node.op === "ConvTranspose") return 1;
+  if (node.op === "MatMul") return 1;
+  return node.op === "Gemm" && !node.attributes.transB ? 1 : 0;
+}
+
+function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: Encoding | undefined): QuantizedWeight {
+  const tensor = graph.constants.get(node.inputs[1]!)!;
+  const place = `weights of ${node.op} '${node.name}'`;
+  const axis = options.granularity === "channel" ? outputAxis(node) : null;
+  const weight = quantizeWeights(
+    tensor,
+    axis,
+    { bits: options.weights, symmetric: true, range: options.weights === 8 ? "minmax" : "mse" },
+    place,
+  );
+  const bias = graph.constants.get(node.inputs[2] ?? "");
+  return bias && input ? withRoomForBias(weight, tensor.data as Float32Array, bias.data as Float32Array, input, place) : weight;
+}
+
+/** A channel of tiny weights with a large bias: its scale is raised until the bias has a 31-bit code. */
+function withRoomForBias(
+  weight: QuantizedWeight,
+  values: Float32Array,
+  bias: Float32Array,
+  input: Encoding,
+  place: string,
+): QuantizedWeight {
+  const { scale, granularity } = weight.encoding;
+  const raised = scale.map((s, c) => {
+    const largest = scale.length === 1 ? bias.reduce((most, b) => Math.max(most, Math.abs(b)), 0) : Math.abs(bias[c]!);
+    return largest / biasScale(input.scale[0]!, s) > largestBias ? (largest / (input.scale[0]! * largestBias)) * 1.0001 : s;
+  });
+  if (raised.every((s, c) => s === scale[c])) return weight;
+  if (granularity.kind === "group") throw new HalftoneError("OPTION_INVALID", place, "group scales", "channel or tensor scales");
+  const axis = granularity.kind === "channel" ? granularity.axis : 0;
+  const inner = weight.dims.slice(axis + 1).reduce((product, d) => product * d, 1);
+  const codes = weight.codes.map((code, i) => {
+    const c = scale.length === 1 ? 0 : Math.floor(i / inner) % scale.length;
+    return raised[c] === scale[c] ? code : roundHalfEven(Math.fround(values[i]! / raised[c]!));
+  });
+  return { ...weight, codes, encoding: { ...weight.encoding, scale: raised } };
+}

@@ -1,0 +1,84 @@
+// What a user may choose, and what each node gets of it.
+import { HalftoneError } from "../errors.ts";
+import type { ResidualMode } from "./fusions.ts";
+
+/** Rows of ranges/rules.ts. */
+export type RangeRuleName = "mse" | "minmax" | "percentile" | "entropy";
+
+/** Choices that can differ from node to node. */
+export interface LayerOptions {
+  /** Bits of weight codes, 2…8. */
+  readonly weights: number;
+  /** Bits of activation codes, 2…8. */
+  readonly activations: number;
+  readonly granularity: "channel" | "tensor";
+  /** How activation ranges are found. */
+  readonly ranges: RangeRuleName;
+}
+
+/** `/regular expression/` over node names, or one exact name; later overrides win. */
+export interface Override {
+  readonly nodes: string;
+  readonly set: Partial<LayerOptions>;
+}
+
+/** Everything that determines a Quantized besides model and data: the recipe. */
+export interface QuantizeOptions extends LayerOptions {
+  /** The way weights are rounded. */
+  readonly method: "nearest";
+  readonly residual: ResidualMode;
+  readonly exclude: readonly string[];
+  readonly overrides: readonly Override[];
+  /** Calibration samples, taken from the beginning of the data. */
+  readonly samples: number;
+  readonly seed: number;
+}
+
+export const defaultOptions: QuantizeOptions = {
+  weights: 8,
+  activations: 8,
+  granularity: "channel",
+  ranges: "mse",
+  method: "nearest",
+  residual: "wide",
+  exclude: [],
+  overrides: [],
+  samples: 512,
+  seed: 0,
+};
+
+/** A predicate on node names from `/regex/` or a plain name. */
+export function nodeMatcher(pattern: string): (name: string) => boolean {
+  if (!pattern.startsWith("/") || !pattern.endsWith("/") || pattern.length < 3) return (name) => name === pattern;
+  try {
+    const expression = new RegExp(pattern.slice(1, -1), "u");
+    return (name) => expression.test(name);
+  } catch {
+    throw new HalftoneError("OPTION_INVALID", `node pattern ${pattern}`, "a broken regular expression", "/REGEX/ or a node's name");
+  }
+}
+
+/** Names of the nodes that a list of patterns picks; a pattern that picks none is a mistake. */
+export function selectNodes(patterns: readonly string[], names: readonly string[], option: string): Set<string> {
+  const selected = new Set<string>();
+  for (const pattern of patterns) {
+    const matched = names.filter(nodeMatcher(pattern));
+    if (matched.length === 0) {
+      throw new HalftoneError(
+        "OPTION_INVALID",
+        `${option} ${pattern}`,
+        "no node of that name",
+        `one of ${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`,
+        "`halftone inspect MODEL.onnx` lists the names.",
+      );
+    }
+    for (const name of matched) selected.add(name);
+  }
+  return selected;
+}
+
+/** The options of each node, overrides applied in order. */
+export function layerOptions(options: QuantizeOptions, names: readonly string[]): (node: string) => LayerOptions {
+  const overrides = options.overrides.map(({ nodes, set }) => ({ selected: selectNodes([nodes], names, "override"), set }));
+  return (node) => Object.assign({}, options, ...overrides.filter(({ selected }) => selected.has(node)).map(({ set }) => set));
+}
