@@ -1,0 +1,133 @@
+// Products of int16 rows (widened activations) with int8 weights, exact modulo 2³². The tile is 4 rows × 8 channels: eight
+// accumulators, two weight vectors and one activation pair are what 16 vector registers hold. No unrolling: V8 hoists the loads
+// of a longer body and spills the accumulators.
+
+/**
+ * acc[n][m][j] = bias[n][j] + Σₖ a[m][k] · w[n][k][j] for panels n of 8 channels.
+ *
+ * @param a           int16[rows][pitch], 4-byte aligned; rows up to the next multiple of 4 are read
+ * @param aPitch      bytes between rows, at least 4 · pairs
+ * @param rows        at least 1
+ * @param w           int8[panels][pairs][8][2]
+ * @param pairs       K / 2, at least 1
+ * @param bias        int32[panels][8]
+ * @param acc         int32[panels][rows, rounded up to 4][8]
+ * @param panelPitch  bytes between panels of acc
+ */
+export function gemm(a: usize, aPitch: i32, rows: i32, w: usize, pairs: i32, bias: usize, acc: usize, panelPitch: i32, panels: i32): void {
+  const wBytes = <usize>pairs << 4;
+  for (let n = 0; n < panels; n++, w += wBytes, bias += 32, acc += panelPitch) {
+    let to = acc;
+    let row = a;
+    for (let m = 0; m < rows; m += 4, to += 128, row += aPitch << 2) tile(row, aPitch, w, w + wBytes, bias, to);
+  }
+}
+
+function tile(a0: usize, aPitch: i32, w: usize, end: usize, bias: usize, to: usize): void {
+  let a1 = a0 + aPitch;
+  let a2 = a1 + aPitch;
+  let a3 = a2 + aPitch;
+  let c00 = v128.load(bias);
+  let c01 = v128.load(bias, 16);
+  let c10 = c00;
+  let c11 = c01;
+  let c20 = c00;
+  let c21 = c01;
+  let c30 = c00;
+  let c31 = c01;
+  do {
+    const w0 = v128.load8x8_s(w);
+    const w1 = v128.load8x8_s(w, 8);
+    let x = v128.load32_splat(a0);
+    c00 = i32x4.add(c00, i32x4.dot_i16x8_s(x, w0));
+    c01 = i32x4.add(c01, i32x4.dot_i16x8_s(x, w1));
+    x = v128.load32_splat(a1);
+    c10 = i32x4.add(c10, i32x4.dot_i16x8_s(x, w0));
+    c11 = i32x4.add(c11, i32x4.dot_i16x8_s(x, w1));
+    x = v128.load32_splat(a2);
+    c20 = i32x4.add(c20, i32x4.dot_i16x8_s(x, w0));
+    c21 = i32x4.add(c21, i32x4.dot_i16x8_s(x, w1));
+    x = v128.load32_splat(a3);
+    c30 = i32x4.add(c30, i32x4.dot_i16x8_s(x, w0));
+    c31 = i32x4.add(c31, i32x4.dot_i16x8_s(x, w1));
+    w += 16;
+    a0 += 4;
+    a1 += 4;
+    a2 += 4;
+    a3 += 4;
+  } while (w < end);
+  v128.store(to, c00);
+  v128.store(to, c01, 16);
+  v128.store(to, c10, 32);
+  v128.store(to, c11, 48);
+  v128.store(to, c20, 64);
+  v128.store(to, c21, 80);
+  v128.store(to, c30, 96);
+  v128.store(to, c31, 112);
+}
+
+/**
+ * The same for one row: four panels share each activation pair.
+ *
+ * @param a   int16[2 · pairs]
+ * @param acc int32[panels][…]: the first row of every panel is written
+ */
+export function gemv(a: usize, w: usize, pairs: i32, bias: usize, acc: usize, panelPitch: i32, panels: i32): void {
+  const wBytes = <usize>pairs << 4;
+  let n = 0;
+  for (; n + 4 <= panels; n += 4, w += wBytes << 2, bias += 128, acc += panelPitch << 2) fourPanels(a, w, wBytes, bias, acc, panelPitch);
+  for (; n < panels; n++, w += wBytes, bias += 32, acc += panelPitch) onePanel(a, w, w + wBytes, bias, acc);
+}
+
+function fourPanels(a: usize, w0: usize, wBytes: usize, bias: usize, acc: usize, panelPitch: i32): void {
+  const end = w0 + wBytes;
+  let w1 = w0 + wBytes;
+  let w2 = w1 + wBytes;
+  let w3 = w2 + wBytes;
+  let c00 = v128.load(bias);
+  let c01 = v128.load(bias, 16);
+  let c10 = v128.load(bias, 32);
+  let c11 = v128.load(bias, 48);
+  let c20 = v128.load(bias, 64);
+  let c21 = v128.load(bias, 80);
+  let c30 = v128.load(bias, 96);
+  let c31 = v128.load(bias, 112);
+  do {
+    const x = v128.load32_splat(a);
+    c00 = i32x4.add(c00, i32x4.dot_i16x8_s(x, v128.load8x8_s(w0)));
+    c01 = i32x4.add(c01, i32x4.dot_i16x8_s(x, v128.load8x8_s(w0, 8)));
+    c10 = i32x4.add(c10, i32x4.dot_i16x8_s(x, v128.load8x8_s(w1)));
+    c11 = i32x4.add(c11, i32x4.dot_i16x8_s(x, v128.load8x8_s(w1, 8)));
+    c20 = i32x4.add(c20, i32x4.dot_i16x8_s(x, v128.load8x8_s(w2)));
+    c21 = i32x4.add(c21, i32x4.dot_i16x8_s(x, v128.load8x8_s(w2, 8)));
+    c30 = i32x4.add(c30, i32x4.dot_i16x8_s(x, v128.load8x8_s(w3)));
+    c31 = i32x4.add(c31, i32x4.dot_i16x8_s(x, v128.load8x8_s(w3, 8)));
+    a += 4;
+    w0 += 16;
+    w1 += 16;
+    w2 += 16;
+    w3 += 16;
+  } while (w0 < end);
+  storePair(acc, c00, c01);
+  storePair(acc + panelPitch, c10, c11);
+  storePair(acc + panelPitch * 2, c20, c21);
+  storePair(acc + panelPitch * 3, c30, c31);
+}
+
+function onePanel(a: usize, w: usize, end: usize, bias: usize, acc: usize): void {
+  let c0 = v128.load(bias);
+  let c1 = v128.load(bias, 16);
+  do {
+    const x = v128.load32_splat(a);
+    c0 = i32x4.add(c0, i32x4.dot_i16x8_s(x, v128.load8x8_s(w)));
+    c1 = i32x4.add(c1, i32x4.dot_i16x8_s(x, v128.load8x8_s(w, 8)));
+    a += 4;
+    w += 16;
+  } while (w < end);
+  storePair(acc, c0, c1);
+}
+
+function storePair(to: usize, c0: v128, c1: v128): void {
+  v128.store(to, c0);
+  v128.store(to, c1, 16);
+}

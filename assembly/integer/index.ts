@@ -1,0 +1,15 @@
+// integer.wasm: raw functions over byte addresses in linear memory, without imports and without a floating-point instruction.
+export { gemm, gemv } from "./gemm";
+export { border, patches, widen } from "./patches";
+export { depthwise, depthwise3x3 } from "./depthwise";
+export { requantizeAny, requantizeEven, requantizeSingle } from "./requantize";
+export { residualAccumulators, residualAny, residualCodes, storeAccumulators } from "./residual";
+export { add, lookup, mul, splat } from "./elementwise";
+export { maxpool, sumpool } from "./pool";
+export { copyCodes, copyRuns, copyWords, fillCodes, fillWords } from "./copy";
+export { softmax } from "./softmax";
+
+/** First byte that no static data uses: where the host may begin to place things. */
+export function heapBase(): usize {
+  return __heap_base;
+}

@@ -1,0 +1,87 @@
+import { assert } from "../../errors.ts";
+import type { ConvStep, Plan } from "../../plan/types.ts";
+import type { IntegerKernels } from "../kernels.ts";
+import { type PreparedStep, Program } from "../program.ts";
+import { depthwise, isDepthwise } from "./depthwise.ts";
+import { direct } from "./direct.ts";
+import { leave } from "./epilogue.ts";
+import { type Image, image, slices } from "./image.ts";
+import type { Producer } from "./producer.ts";
+import { int8Tensor, int32Tensor } from "./tensors.ts";
+import { Windows } from "./windows.ts";
+
+/** A convolution, or one group of it, as the producers see it. */
+export interface Layer {
+  readonly program: Program;
+  readonly kernels: IntegerKernels;
+  readonly step: ConvStep;
+  readonly x: Image;
+  readonly y: Image;
+  /** int8[O][kh][kw][I / groups] and int32[O] of the whole layer. */
+  readonly weights: Int8Array;
+  readonly bias: Int32Array;
+  /** Output channels [first, first + count). */
+  readonly first: number;
+  readonly count: number;
+  /** Input channels of the group. */
+  readonly inputs: number;
+  readonly firstInput: number;
+}
+
+/** Bytes of accumulators between a producer and its epilogue: they stay in a 32 KiB first-level cache, with room for the weights. */
+const blockBytes = 16384;
+
+/** Convolutions and dense layers: a producer of accumulators, then an epilogue, over slices of rows and panels of channels. */
+export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels): PreparedStep {
+  const program = new Program();
+  const x = image(plan.values[step.input]!);
+  const y = image(plan.values[step.output]!);
+  const weights = int8Tensor(plan, step.weights);
+  const bias = int32Tensor(plan, step.bias);
+  assert(x.size === 1 && x.channels % step.groups === 0 && y.channels % step.groups === 0, "a convolution's groups divide its channels");
+  const whole = { program, kernels, step, x, y, weights, bias };
+  const bound = accumulatorBounds(weights, bias);
+  const groups = isDepthwise(step, x, y) ? 1 : step.groups;
+  const parts = Array.from({ length: groups }, (_, g) => {
+    const count = y.channels / groups;
+    const inputs = x.channels / groups;
+    const layer: Layer = { ...whole, first: g * count, count, inputs, firstInput: g * inputs };
+    const producer = isDepthwise(step, x, y) ? depthwise(layer) : direct(layer);
+    const emit = leave({ program, plan, kernels, output: y, first: layer.first, count, bound }, step.epilogue);
+    return { producer, emit, panels: Math.ceil(count / 8) };
+  });
+  const { input, shape, rows, columns, sliceRows, panelBytes } = parts[0]!.producer;
+  const windows = new Windows(program, kernels, input, shape, { rows, columns, sliceRows }, x.zeroPoint);
+  const panelsPerBlock = Math.max(1, Math.floor(blockBytes / panelBytes));
+  const acc = program.scratch(Math.min(panelsPerBlock, parts[0]!.panels) * panelBytes);
+  for (const [r0, r1] of slices(rows, sliceRows)) {
+    const frame = windows.rows(r0, r1);
+    for (const { producer, emit, panels } of parts) {
+      producer.begin(frame, r0, r1);
+      const firstPixel = producer.pixelsBefore(r0);
+      const pixels = producer.pixelsBefore(r1) - firstPixel;
+      for (const [p0, p1] of slices(panels, panelsPerBlock)) {
+        producer.panels(frame, r0, r1, p0, p1, acc);
+        emit({ acc, panelPitch: panelBytes, firstPixel, pixels, firstPanel: p0, panels: p1 - p0 });
+      }
+    }
+  }
+  return program;
+}
+
+/** Largest |b + Σ w · c| over all int8 codes c, per output channel, computed on demand. */
+function accumulatorBounds(weights: Int8Array, bias: Int32Array): (c: number) => number {
+  const taps = weights.length / bias.length;
+  return (c) => {
+    let lo = bias[c]!;
+    let hi = lo;
+    for (let i = c * taps; i < (c + 1) * taps; i++) {
+      const w = weights[i]!;
+      hi += w > 0 ? 127 * w : -128 * w;
+      lo += w > 0 ? -128 * w : 127 * w;
+    }
+    return Math.max(Math.abs(lo), Math.abs(hi));
+  };
+}
+
+export type { Producer };

@@ -1,0 +1,97 @@
+import { type Address, plus } from "../program.ts";
+import type { Layer } from "./conv.ts";
+import { type Image, pixels, roundUp } from "./image.ts";
+import type { Producer } from "./producer.ts";
+import type { WindowShape } from "./windows.ts";
+
+/** Bytes of widened windows per slice: they stay in a 1 MiB second-level cache next to the weights. */
+const sliceBytes = 262144;
+/** More pixels than this per slice reuse nothing more, and their accumulators leave the first-level cache. */
+const slicePixels = 128;
+
+/** Windows as int16 rows, times weights int8[panels][K/2][8][2]: any window, stride, dilation and group. */
+export function direct(layer: Layer): Producer {
+  const { program, kernels, step } = layer;
+  const { input, shape, rows, columns } = grid(layer);
+  const [kh, kw] = shape.window;
+  const ungrouped = step.groups === 1;
+  // One group takes whole pixels, padding lanes included (their weights are 0): neighbouring taps are then one run.
+  const tap = ungrouped ? input.pitch : layer.inputs;
+  const merged = ungrouped && shape.dilation[1] === 1;
+  const run = merged ? kw * tap : tap;
+  const runs = merged ? 1 : kw;
+  const inner = kh * kw * tap;
+  const pairs = Math.ceil(inner / 2);
+  const pointwise = kh === 1 && kw === 1 && shape.stride[0] === 1 && columns === 1 && ungrouped && tap % 2 === 0;
+  const rowPitch = pointwise ? tap * 2 : roundUp(inner * 2, 16);
+
+  const wanted = Math.max(8, Math.min(slicePixels, Math.floor(sliceBytes / rowPitch)));
+  const sliceRows = Math.min(rows, Math.max(1, Math.floor(wanted / columns)));
+  const sliceSize = roundUp(sliceRows * columns, 4);
+  const weights = program.constant(packPairs(layer, tap, pairs));
+  const bias = program.constant(packBias(layer));
+  const a = program.scratch(sliceSize * rowPitch);
+  return {
+    input,
+    shape,
+    rows,
+    columns,
+    sliceRows,
+    panelBytes: sliceSize * 32,
+    pixelsBefore: (r) => r * columns,
+    begin: (frame, r0, r1) => {
+      const from = plus(frame.from, layer.firstInput);
+      if (pointwise) program.call(kernels.widen, from, a, (r1 - r0) * tap);
+      else
+        program.call(kernels.patches, from, a, rowPitch, r1 - r0, columns, frame.xStep, frame.yStep, kh, runs, run, frame.xTap, frame.yTap);
+    },
+    panels: (_frame, r0, r1, p0, p1, acc) => {
+      const w = plus(weights, p0 * pairs * 16);
+      const b = plus(bias, p0 * 32);
+      const count = (r1 - r0) * columns;
+      const panelPitch = sliceSize * 32;
+      if (count === 1) program.call(kernels.gemv, a, w, pairs, b, acc, panelPitch, p1 - p0);
+      else program.call(kernels.gemm, a, rowPitch, count, w, pairs, b, acc, panelPitch, p1 - p0);
+    },
+  };
+}
+
+interface Grid {
+  readonly input: Image;
+  readonly shape: WindowShape;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** The grid of output pixels; a 1×1 window of stride 1 without border sees the image as one column of pixels. */
+function grid({ step, x, y }: Layer): Grid {
+  const flat = [...step.window, ...step.stride].every((n) => n === 1) && step.pads.every((n) => n === 0);
+  if (!flat) return { input: x, shape: step, rows: y.height, columns: y.width };
+  return { input: { ...x, height: pixels(x), width: 1 }, shape: step, rows: pixels(y), columns: 1 };
+}
+
+/** int8[O][kh][kw][I] → int8[panels][pairs][8][2]; padding lanes, the odd tap and missing channels get 0. */
+export function packPairs({ step, weights, first, count, inputs }: Layer, tap: number, pairs: number): Int8Array {
+  const taps = step.window[0] * step.window[1];
+  const packed = new Int8Array(Math.ceil(count / 8) * pairs * 16);
+  for (let o = 0; o < count; o++) {
+    const panel = (o >> 3) * pairs * 16 + (o & 7) * 2;
+    const row = (first + o) * taps * inputs;
+    for (let t = 0; t < taps; t++) {
+      for (let i = 0; i < inputs; i++) {
+        const k = t * tap + i;
+        packed[panel + (k >> 1) * 16 + (k & 1)] = weights[row + t * inputs + i]!;
+      }
+    }
+  }
+  return packed;
+}
+
+/** int32[panels][8]. */
+export function packBias({ bias, first, count }: Layer): Int32Array {
+  const packed = new Int32Array(roundUp(count, 8));
+  packed.set(bias.subarray(first, first + count));
+  return packed;
+}
+
+export type { Address };

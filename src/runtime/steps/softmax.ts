@@ -1,0 +1,19 @@
+import { assert } from "../../errors.ts";
+import type { Plan, SoftmaxStep } from "../../plan/types.ts";
+import type { IntegerKernels } from "../kernels.ts";
+import { inArena, type PreparedStep, Program } from "../program.ts";
+import { image, pixels } from "./image.ts";
+
+/** Softmax over the last physical axis, by a table of exponentials. */
+export function prepareSoftmax(step: SoftmaxStep, plan: Plan, kernels: IntegerKernels): PreparedStep {
+  const program = new Program();
+  const x = image(plan.values[step.input]!);
+  const y = image(plan.values[step.output]!);
+  assert(x.channels === y.channels && pixels(x) === pixels(y), "a softmax keeps the shape of its input");
+  const data = plan.tensors.get(step.table);
+  assert(data instanceof Uint32Array && data.length === 256, `tensor '${step.table}' of the plan is uint32[256]`);
+  const table = program.constant(data);
+  const row = program.scratch(x.channels * 4);
+  program.call(kernels.softmax, inArena(x.offset), inArena(y.offset), pixels(x), x.channels, x.pitch, y.pitch, table, row);
+  return program;
+}
