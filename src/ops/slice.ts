@@ -21,10 +21,10 @@ import {
   text,
 } from "./shape.ts";
 
-type Range = { readonly start: number; readonly step: number; readonly length: number };
+export type Range = { readonly start: number; readonly step: number; readonly length: number };
 
 /** Start, end and step as NumPy reads them, clamped to a known size. */
-function rangeOf(size: number, start: number, end: number, step: number): Range {
+export function rangeOf(size: number, start: number, end: number, step: number): Range {
   const clamp = (at: number, lo: number, hi: number): number => Math.min(Math.max(at < 0 ? at + size : at, lo), hi);
   const from = step > 0 ? clamp(start, 0, size) : clamp(start, -1, size - 1);
   const to = step > 0 ? clamp(end, 0, size) : clamp(end, -1, size - 1);
@@ -91,7 +91,7 @@ const padModes: Readonly<Record<string, (at: number, size: number) => number>> =
 };
 
 /** Pads before and after each axis; undefined where unknown. Inputs: data, pads, value?, axes? */
-function padsOf(node: GraphNode, rank: number, inputs: readonly (Fact | undefined)[]): readonly (readonly [number, number])[] | undefined {
+export function padsOf(node: GraphNode, rank: number, inputs: readonly (Fact | undefined)[]): readonly (readonly [number, number])[] | undefined {
   const pads = knownNumbers(inputs[1]);
   const axes = inputs[3] ? knownNumbers(inputs[3])?.map((a) => axisOf(node, a, rank)) : Array.from({ length: rank }, (_, a) => a);
   if (!pads || !axes) return undefined;

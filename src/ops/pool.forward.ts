@@ -1,0 +1,93 @@
+// MaxPool and AveragePool of [N, C, L] and [N, C, H, W] in float.wasm, image by image in channels-last order.
+import type { FloatKernels } from "../engine/kernels.ts";
+import type { DeviceTensor, ForwardKernel } from "../engine/types.ts";
+import type { GraphNode } from "../graph/types.ts";
+import { number, numbersAttribute, text } from "./shape.ts";
+
+interface Axis {
+  readonly size: number;
+  readonly out: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** A missing row axis: one row, looked at once. */
+const oneRow: Axis = { size: 1, out: 1, kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
+
+/** Rows and columns of a pool, with `auto_pad` resolved. Source: ONNX operators MaxPool, AveragePool. */
+function axesOf(node: GraphNode, x: readonly number[], y: readonly number[]): [Axis, Axis] {
+  const kernel = numbersAttribute(node, "kernel_shape")!;
+  const strides = numbersAttribute(node, "strides");
+  const dilations = numbersAttribute(node, "dilations");
+  const pads = numbersAttribute(node, "pads");
+  const mode = text(node, "auto_pad", "NOTSET");
+  const axes = kernel.map((k, i): Axis => {
+    const [size, out, stride, dilation] = [x[i + 2]!, y[i + 2]!, strides?.[i] ?? 1, dilations?.[i] ?? 1];
+    const total = Math.max(0, (out - 1) * stride + (k - 1) * dilation + 1 - size);
+    const automatic = mode === "SAME_UPPER" ? Math.floor(total / 2) : mode === "SAME_LOWER" ? Math.ceil(total / 2) : 0;
+    const before = mode === "NOTSET" ? (pads?.[i] ?? 0) : automatic;
+    const after = mode === "NOTSET" ? (pads?.[i + kernel.length] ?? 0) : mode === "VALID" ? 0 : total - automatic;
+    return { size, out, kernel: k, stride, dilation, before, after };
+  });
+  return axes.length === 1 ? [oneRow, axes[0]!] : [axes[0]!, axes[1]!];
+}
+
+type Window = readonly [
+  h: number,
+  w: number,
+  c: number,
+  oh: number,
+  ow: number,
+  kh: number,
+  kw: number,
+  sh: number,
+  sw: number,
+  ph: number,
+  pw: number,
+  dh: number,
+  dw: number,
+];
+
+type Pool = (kernels: FloatKernels, node: GraphNode, dst: number, src: number, window: Window, rows: Axis, columns: Axis) => void;
+
+const max: Pool = (kernels, _, dst, src, window) => kernels.maxPool(dst, src, ...window);
+
+const average: Pool = (kernels, node, dst, src, window, rows, columns) =>
+  kernels.averagePool(dst, src, ...window, rows.after, columns.after, number(node, "count_include_pad", 0));
+
+function run(pool: Pool, kernels: FloatKernels, node: GraphNode, x: DeviceTensor, y: DeviceTensor): void {
+  const [images, c] = x.dims as [number, number];
+  const [r, s] = axesOf(node, x.dims, y.dims);
+  const window: Window = [
+    r.size,
+    s.size,
+    c,
+    r.out,
+    s.out,
+    r.kernel,
+    s.kernel,
+    r.stride,
+    s.stride,
+    r.before,
+    s.before,
+    r.dilation,
+    s.dilation,
+  ];
+  for (let i = 0; i < images; i++) {
+    pool(kernels, node, y.ptr + i * r.out * s.out * c * 4, x.ptr + i * r.size * s.size * c * 4, window, r, s);
+  }
+}
+
+function row(op: string, pool: Pool): ForwardKernel<FloatKernels> {
+  return {
+    op,
+    layout: "channels-last",
+    accepts: (node, [dims]) => (dims!.length === 3 || dims!.length === 4) && node.outputs.length === 1,
+    run: ({ kernels }, node, [x], [y]) => run(pool, kernels, node, x!, y!),
+  };
+}
+
+export const poolKernels: readonly ForwardKernel<FloatKernels>[] = [row("MaxPool", max), row("AveragePool", average)];
