@@ -110,6 +110,9 @@ const both =
   (a: Dim, b: Dim): Dim | undefined =>
     typeof a === "number" && typeof b === "number" ? f(a, b) : a === b ? a : undefined;
 
+const lesser = (a: bigint, b: bigint): bigint => [a, b][Number(b < a)]!;
+const greater = (a: bigint, b: bigint): bigint => [a, b][Number(b > a)]!;
+
 const two: readonly [number, number] = [2, 2];
 const many: readonly [number, number] = [1, Number.MAX_SAFE_INTEGER];
 const add = { real: (a: number, b: number) => a + b, integer: (a: bigint, b: bigint) => a + b, size: addDims };
@@ -122,8 +125,8 @@ const rows: readonly Row[] = [
   { op: "Div", arity: two, real: (a, b) => a / b, integer: (a, b) => (b === 0n ? 0n : a / b), size: sizeQuotient },
   { op: "Mod", arity: two, real: modulo, integer: integerModulo },
   // NaN in either operand is the answer, as in NumPy.
-  { op: "Min", arity: many, real: (a, b) => Math.min(a, b), integer: (a, b) => Math.min(a, b), size: both(Math.min) },
-  { op: "Max", arity: many, real: (a, b) => Math.max(a, b), integer: (a, b) => Math.max(a, b), size: both(Math.max) },
+  { op: "Min", arity: many, real: (a, b) => Math.min(a, b), integer: lesser, size: both(Math.min) },
+  { op: "Max", arity: many, real: (a, b) => Math.max(a, b), integer: greater, size: both(Math.max) },
   { op: "Sum", arity: many, ...add },
 ];
 

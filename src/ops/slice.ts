@@ -91,7 +91,11 @@ const padModes: Readonly<Record<string, (at: number, size: number) => number>> =
 };
 
 /** Pads before and after each axis; undefined where unknown. Inputs: data, pads, value?, axes? */
-export function padsOf(node: GraphNode, rank: number, inputs: readonly (Fact | undefined)[]): readonly (readonly [number, number])[] | undefined {
+export function padsOf(
+  node: GraphNode,
+  rank: number,
+  inputs: readonly (Fact | undefined)[],
+): readonly (readonly [number, number])[] | undefined {
   const pads = knownNumbers(inputs[1]);
   const axes = inputs[3] ? knownNumbers(inputs[3])?.map((a) => axisOf(node, a, rank)) : Array.from({ length: rank }, (_, a) => a);
   if (!pads || !axes) return undefined;
