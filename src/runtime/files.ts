@@ -1,0 +1,60 @@
+// Bytes of the program and of the module, wherever this runs: from disk under Node, Deno and Bun, by fetch elsewhere.
+import { instantiate } from "@assemblyscript/loader";
+import { HalftoneError } from "../errors.ts";
+import type { IntegerKernels } from "./kernels.ts";
+
+export type WasmSource = URL | WebAssembly.Module | BufferSource;
+
+/** node:fs where there is one; looked up at run time, so that bundlers and browsers never see it. */
+function fileSystem(): typeof import("node:fs") | undefined {
+  return globalThis.process?.getBuiltinModule?.("node:fs");
+}
+
+async function fetched(url: URL | string, what: string): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch (error) {
+    throw new HalftoneError("FILE_UNREADABLE", `${what} ${url}`, String(error), "a file", "Check the address and the network.");
+  }
+  if (!response.ok) throw new HalftoneError("FILE_UNREADABLE", `${what} ${url}`, `HTTP status ${response.status}`, "a file");
+  return response;
+}
+
+/** A path, a URL, or in browsers an address relative to the page. */
+export async function readBytes(source: URL | string, what: string): Promise<Uint8Array> {
+  const files = fileSystem();
+  const isPath = typeof source === "string" ? !/^[a-z][a-z0-9+.-]+:/i.test(source) : source.protocol === "file:";
+  if (files === undefined || !isPath) return new Uint8Array(await (await fetched(source, what)).arrayBuffer());
+  try {
+    return new Uint8Array(await files.promises.readFile(source));
+  } catch (error) {
+    throw new HalftoneError("FILE_UNREADABLE", `${what} ${source}`, String(error), "a readable file");
+  }
+}
+
+async function compile(source: URL | BufferSource): Promise<WebAssembly.Module> {
+  if (!(source instanceof URL)) return WebAssembly.compile(source);
+  if (source.protocol === "file:") return WebAssembly.compile((await readBytes(source, "integer.wasm")) as Uint8Array<ArrayBuffer>);
+  const response = await fetched(source, "integer.wasm");
+  const streams = typeof WebAssembly.compileStreaming === "function" && response.headers.get("content-type") === "application/wasm";
+  return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** A fresh instance of integer.wasm, its exports unwrapped: the loader's wrappers triple the price of a call. */
+export async function loadKernels(source: WasmSource | undefined): Promise<IntegerKernels> {
+  try {
+    const from = source ?? new URL("../../build/integer.wasm", import.meta.url);
+    const module = from instanceof WebAssembly.Module ? from : await compile(from);
+    const { instance } = await instantiate(module, {});
+    return instance.exports as unknown as IntegerKernels;
+  } catch (error) {
+    throw new HalftoneError(
+      "WASM_UNAVAILABLE",
+      "integer.wasm",
+      error instanceof HalftoneError ? error.message : String(error),
+      "a module that this machine can compile",
+      "WebAssembly SIMD is needed; where compiling at run time is forbidden, pass { wasm } a compiled module.",
+    );
+  }
+}
