@@ -5,7 +5,7 @@ import { HalftoneError } from "../errors.ts";
 import type { Dim } from "./types.ts";
 
 /** More elements than any tensor here may have: past this, products of sizes and 32-bit addresses stop making sense. */
-export const maxElements: number = 2 ** 31;
+export const maxElements: number = 0x80000000;
 
 interface Monomial {
   readonly coefficient: number;

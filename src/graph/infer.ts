@@ -38,7 +38,8 @@ export function inferFacts(graph: Graph): Graph {
   return { ...graph, facts };
 }
 
-function inferNode(node: GraphNode, facts: ReadonlyMap<string, Fact>): Fact[] {
+/** Facts of one node's outputs, from those of its inputs. */
+export function inferNode(node: GraphNode, facts: ReadonlyMap<string, Fact>): Fact[] {
   const operator = operators.get(node.op);
   assert(operator, `the operator ${node.op} is in the registry`);
   return operator.infer(

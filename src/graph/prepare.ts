@@ -1,0 +1,70 @@
+// Prepare: the model as its exporter wrote it → the graph that every later room works on.
+
+import { assert } from "../errors.ts";
+import { inferFacts } from "./infer.ts";
+import { foldBatchNormalization, foldChannelArithmetic } from "./rewrites/affine.ts";
+import { explicitAttributes, explicitWindows } from "./rewrites/attributes.ts";
+import { mergeClamps } from "./rewrites/clip.ts";
+import { foldConstants, foldShapes } from "./rewrites/constants.ts";
+import { canonicalGemm, constantsRight, exactInverses, matMulToGemm } from "./rewrites/dense.ts";
+import { canonicalPad, canonicalReduce, canonicalSlice } from "./rewrites/lists.ts";
+import { dropNoops } from "./rewrites/noops.ts";
+import { absorbPad } from "./rewrites/padding.ts";
+import { gelu, hardSwish, layerNormalization, plainPowers, swish } from "./rewrites/patterns.ts";
+import { globalPools, meanToGlobalPool } from "./rewrites/pooling.ts";
+import { canonicalReshape, mergeReshapes, mergeTransposes } from "./rewrites/reshape.ts";
+import type { Graph, Rewrite } from "./types.ts";
+
+/** In the order they are tried: what is known first, then one spelling for each meaning, then fewer nodes. */
+export const rewrites: readonly Rewrite[] = [
+  foldConstants,
+  foldShapes,
+  explicitAttributes,
+  explicitWindows,
+  canonicalReshape,
+  canonicalSlice,
+  canonicalPad,
+  canonicalReduce,
+  constantsRight,
+  dropNoops,
+  mergeReshapes,
+  mergeTransposes,
+  layerNormalization,
+  gelu,
+  hardSwish,
+  swish,
+  plainPowers,
+  exactInverses,
+  canonicalGemm,
+  matMulToGemm,
+  foldBatchNormalization,
+  foldChannelArithmetic,
+  absorbPad,
+  globalPools,
+  meanToGlobalPool,
+  mergeClamps,
+];
+
+/** Each round removes a node or brings one nearer to its canonical form; chains longer than this do not occur by accident. */
+const maxRounds = 1000;
+
+/** Applies rewrites, in order and again, until none changes the graph. */
+export function applyRewrites(graph: Graph, list: readonly Rewrite[]): Graph {
+  let current = graph;
+  for (let round = 0; round < maxRounds; round++) {
+    const before = current;
+    for (const rewrite of list) current = rewrite.apply(current);
+    if (current === before) return current;
+    current = inferFacts(current);
+  }
+  assert(false, "rewrites come to rest");
+}
+
+/**
+ * The graph with constants and shape arithmetic folded, BatchNormalization in the weights, Pad in the windows, nothing idle, and one
+ * spelling for each meaning: exports of one network by different tools end as the same list of operators (see summarize.ts).
+ * Float-equal to its input up to the rounding of folded weights; names of inputs, outputs and layers stay.
+ */
+export function prepare(graph: Graph): Graph {
+  return applyRewrites(graph, rewrites);
+}
