@@ -1,0 +1,50 @@
+import { throwIfAborted } from "../errors.ts";
+
+/** What a task may lean on besides its own inputs. Nothing of it enters a result: it only saves work. */
+export interface TaskContext {
+  /** The task's shared inputs by hash. */
+  readonly shared: ReadonlyMap<string, Uint8Array>;
+  /** Made once per worker and key, kept while it is among the few last used: a prepared engine, a session. */
+  memo<T>(key: string, make: () => Promise<T>): Promise<T>;
+  /**
+   * Lets cancellation through: call between samples. Costs next to nothing when called often.
+   * @throws HalftoneError CANCELLED
+   */
+  breathe(): Promise<void>;
+}
+
+/** Prepared models take tens of megabytes each; a comparison needs two, a sweep a few more. */
+const memoEntries = 4;
+/** Long enough to cost nothing, short enough for a cancellation to be felt as immediate. */
+const breathMilliseconds = 20;
+
+export interface ContextOptions {
+  readonly signal?: (() => AbortSignal | undefined) | undefined;
+}
+
+export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: ContextOptions = {}): TaskContext {
+  const kept = new Map<string, Promise<unknown>>();
+  let lastBreath = performance.now();
+  return {
+    shared,
+    async memo<T>(key: string, make: () => Promise<T>): Promise<T> {
+      const made = (kept.get(key) as Promise<T> | undefined) ?? make();
+      // A Map keeps the order of insertion: the first key is the one that was not used for longest.
+      kept.delete(key);
+      kept.set(key, made);
+      if (kept.size > memoEntries) kept.delete(kept.keys().next().value!);
+      try {
+        return await made;
+      } catch (error) {
+        kept.delete(key);
+        throw error;
+      }
+    },
+    async breathe() {
+      if (performance.now() - lastBreath < breathMilliseconds) return;
+      await new Promise((resolve) => setTimeout(resolve));
+      lastBreath = performance.now();
+      throwIfAborted(options.signal?.(), "task");
+    },
+  };
+}

@@ -1,0 +1,104 @@
+import { HalftoneError } from "../../errors.ts";
+import type { RunOptions, Task } from "../types.ts";
+
+/** Runs one task at a time. */
+export type Lane = (task: Task) => Promise<unknown>;
+
+type Outcome = { readonly value: unknown } | { readonly error: unknown };
+
+/**
+ * Runs a stream of tasks on several lanes and hands the results on in task order. At most `window` tasks are pulled and not yet
+ * consumed, so memory does not grow with their number. If tasks fail, the error is that of the first of them in task order, on any
+ * number of lanes; a cancellation rejects at once.
+ */
+export function runOrdered<T>(
+  tasks: AsyncIterable<Task> | Iterable<Task>,
+  lanes: readonly Lane[],
+  window: number,
+  consume: (result: T, index: number) => void,
+  { signal, onDone }: RunOptions = {},
+): Promise<void> {
+  const iterator = Symbol.asyncIterator in tasks ? tasks[Symbol.asyncIterator]() : tasks[Symbol.iterator]();
+  const idle = [...lanes];
+  const queue: { task: Task; index: number }[] = [];
+  const outcomes = new Map<number, Outcome>();
+  let pulled = 0;
+  let consumed = 0;
+  let done = 0;
+  /** Nothing more is to be pulled: the source ended or failed, or a task failed. */
+  let exhausted = false;
+  let sourceEnded = false;
+  let feeding = false;
+  let settled = false;
+
+  return new Promise<void>((resolve, reject) => {
+    const settle = (finish: () => void): void => {
+      if (settled) return;
+      settled = true;
+      signal?.removeEventListener("abort", cancel);
+      queue.length = 0;
+      finish();
+      // Lets a generator close its files; what it says no longer matters.
+      if (!sourceEnded) Promise.resolve(iterator.return?.()).catch(() => {});
+    };
+    const cancel = (): void => settle(() => reject(new HalftoneError("CANCELLED", "tasks", "a cancelled signal", "a running task")));
+
+    const record = (index: number, outcome: Outcome): void => {
+      if (settled) return;
+      outcomes.set(index, outcome);
+      if ("error" in outcome) exhausted = true;
+      try {
+        if ("value" in outcome) onDone?.(++done);
+        for (let next = outcomes.get(consumed); next; next = outcomes.get(consumed)) {
+          if ("error" in next) throw next.error;
+          outcomes.delete(consumed);
+          consume(next.value as T, consumed++);
+        }
+      } catch (error) {
+        settle(() => reject(error));
+      }
+    };
+
+    const dispatch = (): void => {
+      while (!settled && idle.length > 0 && queue.length > 0) {
+        const lane = idle.pop()!;
+        const { task, index } = queue.shift()!;
+        lane(task)
+          .then(
+            (value) => record(index, { value }),
+            (error: unknown) => record(index, { error }),
+          )
+          .finally(() => {
+            idle.push(lane);
+            dispatch();
+            feed();
+          });
+      }
+    };
+
+    const feed = async (): Promise<void> => {
+      if (feeding || settled) return;
+      feeding = true;
+      try {
+        while (!settled && !exhausted && pulled - consumed < window) {
+          const step = await iterator.next();
+          if (settled) return;
+          if (step.done) exhausted = sourceEnded = true;
+          else queue.push({ task: step.value, index: pulled++ });
+          dispatch();
+        }
+      } catch (error) {
+        // The source failed at this place of the order: what came before is still finished and consumed.
+        exhausted = sourceEnded = true;
+        record(pulled++, { error });
+      } finally {
+        feeding = false;
+      }
+      if (exhausted && consumed === pulled) settle(resolve);
+    };
+
+    if (signal?.aborted) return cancel();
+    signal?.addEventListener("abort", cancel);
+    feed();
+  });
+}

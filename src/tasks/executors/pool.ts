@@ -1,0 +1,104 @@
+import { type Remote, wrap } from "comlink";
+import { HalftoneError } from "../../errors.ts";
+import type { Executor, Task } from "../types.ts";
+import { installErrorTransfer } from "./errors.ts";
+import { type Lane, runOrdered } from "./ordered.ts";
+import type { WorkerApi } from "./serve.ts";
+import { spawnWorker, type WorkerHandle } from "./spawn.ts";
+
+interface LiveWorker {
+  readonly handle: WorkerHandle;
+  readonly remote: Remote<WorkerApi>;
+  /** Hashes of the blobs it holds. */
+  held: ReadonlySet<string>;
+}
+
+/** One worker and its successors: a crashed one is replaced when the next task comes. */
+interface Seat {
+  readonly run: Lane;
+  close(): Promise<void>;
+}
+
+/** Runs tasks on `count` workers, which are started when first needed and kept until `close`. */
+export function createPool(count: number, url?: URL | string): Executor {
+  installErrorTransfer();
+  const done: number[] = new Array(count).fill(0);
+  const seats = Array.from({ length: count }, (_, index) => createSeat(url, () => done[index]!++));
+  return {
+    workers: count,
+    done,
+    run: (tasks, consume, options) =>
+      runOrdered(
+        tasks,
+        seats.map(({ run }) => run),
+        2 * count,
+        consume,
+        options,
+      ),
+    async close() {
+      await Promise.all(seats.map((seat) => seat.close()));
+    },
+  };
+}
+
+function createSeat(url: URL | string | undefined, onDone: () => void): Seat {
+  let worker: LiveWorker | undefined;
+  let closed = false;
+  /** The last task given to this seat, also one that a cancelled run no longer waits for. */
+  let last: Promise<unknown> = Promise.resolve();
+
+  const start = (): LiveWorker => {
+    const handle = spawnWorker(url);
+    return { handle, remote: wrap<WorkerApi>(handle.endpoint), held: new Set() };
+  };
+
+  const attempt = async (task: Task): Promise<{ value: unknown } | { crash: Error }> => {
+    const live = (worker ??= start());
+    let crash: Error | undefined;
+    const crashed = live.handle.failed.catch((cause: Error) => {
+      crash = cause;
+    });
+    const hashes = task.shared.map(({ hash }) => hash);
+    const missing = task.shared.filter(({ hash }) => !live.held.has(hash));
+    live.held = new Set(hashes);
+    // The payload is copied, not handed over: a second attempt needs it whole.
+    const { kind, options, payload, label } = task;
+    const call = live.remote.run({ kind, options, payload, label, shared: hashes }, missing);
+    const value = await Promise.race([call, crashed]);
+    if (crash === undefined) return { value };
+    // Its answer will never come.
+    call.catch(() => {});
+    if (worker === live) worker = undefined;
+    await live.handle.terminate();
+    return { crash };
+  };
+
+  const runTwice = async (task: Task): Promise<unknown> => {
+    let cause: Error | undefined;
+    for (let tries = 0; tries < 2 && !closed; tries++) {
+      const outcome = await attempt(task);
+      if ("value" in outcome) {
+        onDone();
+        return outcome.value;
+      }
+      cause = outcome.crash;
+    }
+    if (closed) throw new HalftoneError("CANCELLED", task.label, "a closed pool of workers", "a running one");
+    const failure = new HalftoneError("WORKER_FAILED", task.label, `a worker that broke down twice (${cause!.message})`, "a result");
+    failure.cause = cause;
+    throw failure;
+  };
+
+  return {
+    run(task) {
+      const result = last.then(() => runTwice(task));
+      last = result.catch(() => {});
+      return result;
+    },
+    async close() {
+      closed = true;
+      await worker?.handle.terminate();
+      worker = undefined;
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import { type Endpoint, expose, transfer } from "comlink";
+import { createContext } from "../context.ts";
+import { runTask, type TaskCall, type TaskKinds } from "../kinds.ts";
+import type { Blob } from "../types.ts";
+import { nodeEndpoint, threads } from "./endpoint.ts";
+import { installErrorTransfer } from "./errors.ts";
+import { buffersOf } from "./transfer.ts";
+
+/** What a worker offers to its pool. */
+export interface WorkerApi {
+  /** @param blobs those of the task's shared inputs that this worker has not had with the task before */
+  run(task: TaskCall, blobs: readonly Blob[]): Promise<unknown>;
+}
+
+/** Makes this thread a worker for the given kinds of task. */
+export function serve(kinds: TaskKinds): void {
+  installErrorTransfer();
+  const shared = new Map<string, Uint8Array>();
+  const context = createContext(shared);
+  const api: WorkerApi = {
+    async run(task, blobs) {
+      // Only the current task's blobs are kept, and the pool counts on exactly that: memory stays bounded in a long life.
+      for (const hash of [...shared.keys()]) if (!task.shared.includes(hash)) shared.delete(hash);
+      for (const { hash, bytes } of blobs) shared.set(hash, bytes);
+      const result = await runTask(kinds, task, context);
+      return typeof result === "object" && result !== null ? transfer(result, buffersOf(result)) : result;
+    },
+  };
+  const port = threads()?.parentPort;
+  expose(api, port ? nodeEndpoint(port) : (globalThis as unknown as Endpoint));
+}

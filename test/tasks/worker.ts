@@ -1,0 +1,4 @@
+import { serve } from "../../src/tasks/executors/serve.ts";
+import { testKinds } from "./kinds.ts";
+
+serve(testKinds);
