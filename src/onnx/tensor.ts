@@ -104,9 +104,10 @@ export function tensorOf(proto: TensorProto, place: string, external: ExternalRe
 function fromRaw(raw: Uint8Array, dtype: DType, count: number): TensorData {
   const { bits, half } = storageOf(dtype);
   if (bits < 8) return unpacked(raw, dtype, count);
-  // A copy starts at a multiple of 8 bytes, which a view into the file need not. JavaScript engines are little-endian, as ONNX is.
-  const { buffer } = raw.slice();
-  if (!half) return new (allocate(dtype, 0).constructor as new (buffer: ArrayBuffer) => TensorData)(buffer as ArrayBuffer);
+  // A copy starts at a multiple of 8 bytes, which a view into the file need not; slice() of a Node Buffer would not copy.
+  // JavaScript engines are little-endian, as ONNX is.
+  const { buffer } = new Uint8Array(raw);
+  if (!half) return new (allocate(dtype, 0).constructor as new (buffer: ArrayBuffer) => TensorData)(buffer);
   return Float32Array.from(new Uint16Array(buffer), half.read);
 }
 
