@@ -7,11 +7,15 @@ const MAX_ROWS: i32 = 64;
 /** Floats of A that one block of rows may hold: half a 1 MiB L2, the other half is for the panels of B. */
 const BLOCK_FLOATS: i32 = 1 << 17;
 
+/** Length of a partial sum: errors grow with the longest chain of additions, and 8 KiB of B fit L1 beside A. */
+const CHUNK: i32 = 256;
+
 const results: usize = memory.data(2048, 16); // MAX_ROWS × 8 floats
 const noBias: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
 
 /**
- * out[rows × 8] = A[rows × k] · B[k × 8]: the product kernel of every matrix product and convolution. Sums run over k upwards from 0.
+ * out[rows × 8] = A[rows × k] · B[k × 8]: the product kernel of every matrix product and convolution.
+ * Sums run over k upwards, in chunks of CHUNK whose sums are added in order.
  *
  * @param out   f32[rows rounded up to 4][8]; the rows added by rounding repeat the last one
  * @param a     f32, rows `lda` bytes apart
@@ -20,6 +24,14 @@ const noBias: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
  * @param k     at least 1
  */
 export function panel(out: usize, a: usize, lda: usize, b: usize, rows: i32, k: i32): void {
+  for (let first = 0; first < k; first += CHUNK) {
+    chunk(out, a, lda, b, rows, min(CHUNK, k - first), first > 0);
+    a += CHUNK << 2;
+    b += CHUNK << 5;
+  }
+}
+
+function chunk(out: usize, a: usize, lda: usize, b: usize, rows: i32, k: i32, add: bool): void {
   const end = b + ((<usize>k) << 5);
   for (; rows > 0; rows -= 4) {
     let a0 = a;
@@ -57,6 +69,16 @@ export function panel(out: usize, a: usize, lda: usize, b: usize, rows: i32, k: 
       a3 += 4;
       p += 32;
     } while (p < end);
+    if (add) {
+      c00 = f32x4.add(v128.load(out), c00);
+      c01 = f32x4.add(v128.load(out, 16), c01);
+      c10 = f32x4.add(v128.load(out, 32), c10);
+      c11 = f32x4.add(v128.load(out, 48), c11);
+      c20 = f32x4.add(v128.load(out, 64), c20);
+      c21 = f32x4.add(v128.load(out, 80), c21);
+      c30 = f32x4.add(v128.load(out, 96), c30);
+      c31 = f32x4.add(v128.load(out, 112), c31);
+    }
     v128.store(out, c00);
     v128.store(out, c01, 16);
     v128.store(out, c10, 32);

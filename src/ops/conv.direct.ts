@@ -1,0 +1,83 @@
+// Convolutions as matrix products over pixels, and depthwise ones over channels.
+import { type Convolution, type Operands, weightStrides } from "./conv.geometry.ts";
+import { packed, packVectors, padded } from "./packed.ts";
+
+/** Floats of windows laid out at a time: half of a 1 MiB L2. */
+const BLOCK_FLOATS = 131_072;
+
+/** Weights as panels per group, [groups][⌈o/8⌉][kh][kw][c][8], and bias padded alike. */
+function operandsOf({ context, node, weights, bias }: Operands, s: Convolution): { panels: number; group: number; shift: number } {
+  const inner = s.c / s.groups;
+  const outer = s.o / s.groups;
+  const taps = s.kh * s.kw;
+  const group = taps * inner * padded(outer);
+  const stride = weightStrides(weights);
+  const panels = packed(context, node, 1, "panels", s.groups * group, (ptr) => {
+    for (let g = 0; g < s.groups; g++) {
+      const from = weights.ptr + g * outer * stride.outer * 4;
+      context.kernels.packPanels(ptr + g * group * 4, from, taps, stride.tap, inner, stride.inner, 1, 0, outer, stride.outer);
+    }
+  });
+  return { panels, group, shift: bias ? packVectors(context, node, 2, bias.ptr, s.groups, outer) : 0 };
+}
+
+/** 1×1, stride 1, no padding: the image is the matrix. */
+export function pointwise(operands: Operands, s: Convolution): void {
+  const { context, x, y, clamp } = operands;
+  const { panels, group, shift } = operandsOf(operands, s);
+  const inner = s.c / s.groups;
+  const outer = s.o / s.groups;
+  for (let g = 0; g < s.groups; g++) {
+    const bias = shift && shift + g * padded(outer) * 4;
+    const [to, from, b] = [y.ptr + g * outer * 4, x.ptr + g * inner * 4, panels + g * group * 4];
+    context.kernels.gemm(to, s.o, from, s.c, b, bias, s.n * s.h * s.w, outer, inner, clamp.low, clamp.high);
+  }
+}
+
+/** Any convolution: windows of a block of pixels laid out as rows, times the weights. Blocks run over all images. */
+export function direct(operands: Operands, s: Convolution): void {
+  const { context, x, y, clamp } = operands;
+  const { kernels } = context;
+  const { panels, group, shift } = operandsOf(operands, s);
+  const inner = s.c / s.groups;
+  const outer = s.o / s.groups;
+  const k = s.kh * s.kw * inner;
+  const pixels = s.n * s.oh * s.ow;
+  const block = Math.min(pixels, Math.max(16, Math.min(64, Math.floor(BLOCK_FLOATS / k / 4) * 4)));
+  const windows = context.scratch(block * k * 4);
+  for (let first = 0; first < pixels; first += block) {
+    const end = Math.min(pixels, first + block);
+    for (let g = 0; g < s.groups; g++) {
+      for (let p = first; p < end; ) {
+        const ox = p % s.ow;
+        const row = (p - ox) / s.ow;
+        const oy = row % s.oh;
+        const run = Math.min(end - p, s.ow - ox);
+        const image = x.ptr + (((row - oy) / s.oh) * s.h * s.w * s.c + g * inner) * 4;
+        const to = windows + (p - first) * k * 4;
+        const [iy, ix] = [oy * s.sy - s.top, ox * s.sx - s.left];
+        kernels.im2col(to, image, s.h, s.w, s.c, inner, s.kh, s.kw, s.dy, s.dx, iy, ix, s.sx, run);
+        p += run;
+      }
+      const bias = shift && shift + g * padded(outer) * 4;
+      const to = y.ptr + (first * s.o + g * outer) * 4;
+      kernels.gemm(to, s.o, windows, k, panels + g * group * 4, bias, end - first, outer, k, clamp.low, clamp.high);
+    }
+  }
+}
+
+/** One filter per channel. */
+export function depthwise({ context, node, x, weights, bias, y, clamp }: Operands, s: Convolution): void {
+  const { kernels } = context;
+  const taps = s.kh * s.kw;
+  const filters = packed(context, node, 1, "filters", taps * s.c, (ptr) => kernels.transpose(ptr, weights.ptr, s.c, taps));
+  for (let n = 0; n < s.n; n++) {
+    const image = x.ptr + n * s.h * s.w * s.c * 4;
+    for (let oy = 0; oy < s.oh; oy++) {
+      const to = y.ptr + (n * s.oh + oy) * s.ow * s.c * 4;
+      const [iy, b] = [oy * s.sy - s.top, bias?.ptr ?? 0];
+      const { low, high } = clamp;
+      kernels.depthwise(to, image, filters, b, s.h, s.w, s.c, s.kh, s.kw, s.dy, s.dx, iy, -s.left, s.sx, s.ow, low, high);
+    }
+  }
+}
