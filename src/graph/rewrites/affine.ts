@@ -77,11 +77,24 @@ export const foldBatchNormalization: Rewrite = rewriteEach("fold-batch-normaliza
   const [gamma, beta, mean, variance] = tensors.map((tensor) => tensor && numbersOf(tensor));
   if (!layer || !gamma || !beta || !mean || !variance || node.attributes.training_mode) return;
   const epsilon = (node.attributes.epsilon as number | undefined) ?? Math.fround(1e-5);
-  const k = gamma.map((g, c) => g / Math.sqrt(variance[c]! + epsilon));
+  const exact = shortestDecimal(epsilon);
+  const k = gamma.map((g, c) => g / Math.sqrt(variance[c]! + exact));
   const [scale, bias, mu, sigma] = tensors as [Tensor, Tensor, Tensor, Tensor];
   edit.addNote(layer.node.name, { scale, bias, mean: mu, variance: sigma, epsilon: float32([], [epsilon]) });
   fold(layer, node, { scale: k, shift: (b, c) => (b - mean[c]!) * k[c]! + beta[c]! }, edit);
 });
+
+/**
+ * The shortest decimal that is `x` in float32: the file says 0.000009999999747378752 where its author wrote 1e-5. Training tools fold with
+ * the decimal, in float64; so do we, and a model folded there or here has the same weights.
+ */
+function shortestDecimal(x: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const decimal = Number(x.toPrecision(digits));
+    if (Math.fround(decimal) === x) return decimal;
+  }
+  return x;
+}
 
 /** One number per output channel of the layer, from a constant that broadcasts along channels only; undefined otherwise. */
 function perChannel(name: string | undefined, layer: Layer, output: string, edit: Editor): number[] | undefined {
