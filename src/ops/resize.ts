@@ -27,6 +27,8 @@ interface Axis {
   readonly size: Dim | undefined;
   /** Output size / input size as the operator counts it. */
   readonly scale: number;
+  /** Output size before rounding down: scale · input size, or the given size. */
+  readonly length: number;
 }
 
 /** Nearest integer, halves up: keep_aspect_ratio's rounding. */
@@ -48,27 +50,35 @@ function plan(node: GraphNode, dims: readonly Dim[], inputs: readonly (Fact | un
   const common = !ratios || policy === "stretch" ? undefined : policy === "not_larger" ? Math.min(...ratios) : Math.max(...ratios);
   return dims.map((d, a): Axis => {
     const i = axes.indexOf(a);
-    if (i < 0) return { size: d, scale: 1 };
-    if (scales)
-      return {
-        size: typeof d === "number" ? Math.floor(d * scales[i]!) : Number.isInteger(scales[i]) ? multiplyDims(d, scales[i]!) : undefined,
-        scale: scales[i]!,
-      };
-    if (common === undefined) return { size: sizes![i]!, scale: ratios![i]! };
-    return { size: typeof d === "number" && !Number.isNaN(common) ? halfUp(common * d) : undefined, scale: common };
+    const n = typeof d === "number" ? d : undefined;
+    if (i < 0) return { size: d, scale: 1, length: n ?? Number.NaN };
+    if (scales) {
+      const scale = scales[i]!;
+      const length = (n ?? Number.NaN) * scale;
+      const symbolic = Number.isInteger(scale) ? multiplyDims(d, scale) : undefined;
+      return { size: n === undefined ? symbolic : Math.floor(length), scale, length };
+    }
+    if (common === undefined) return { size: sizes![i]!, scale: ratios![i]!, length: sizes![i]! };
+    const size = n === undefined || Number.isNaN(common) ? undefined : halfUp(common * n);
+    return { size, scale: common, length: size ?? Number.NaN };
   });
 }
 
-/** Position in the input of output position `at`, for sizes `from` → `to`. */
-const coordinates: Readonly<Record<string, (at: number, from: number, to: number, scale: number) => number>> = {
-  half_pixel: (at, _from, _to, scale) => (at + 0.5) / scale - 0.5,
-  half_pixel_symmetric(at, from, to, scale) {
-    const adjustment = to / (from * scale);
-    return (from / 2) * (1 - adjustment) + (at + 0.5) / scale - 0.5;
-  },
-  pytorch_half_pixel: (at, _from, to, scale) => (to > 1 ? (at + 0.5) / scale - 0.5 : 0),
-  align_corners: (at, from, to) => (to > 1 ? (at * (from - 1)) / (to - 1) : 0),
-  asymmetric: (at, _from, _to, scale) => at / scale,
+/** How one axis is sampled. */
+interface Sampling {
+  readonly from: number;
+  readonly to: number;
+  readonly scale: number;
+  readonly length: number;
+}
+
+/** Position in the input of output position `at`. */
+const coordinates: Readonly<Record<string, (at: number, axis: Sampling) => number>> = {
+  half_pixel: (at, { scale }) => (at + 0.5) / scale - 0.5,
+  half_pixel_symmetric: (at, { from, to, scale, length }) => (from / 2) * (1 - to / length) + (at + 0.5) / scale - 0.5,
+  pytorch_half_pixel: (at, { to, scale }) => (to > 1 ? (at + 0.5) / scale - 0.5 : 0),
+  align_corners: (at, { from, to, length }) => (to > 1 ? (at * (from - 1)) / (length - 1) : 0),
+  asymmetric: (at, { scale }) => at / scale,
 };
 
 const nearest: Readonly<Record<string, (x: number) => number>> = {
@@ -144,11 +154,9 @@ const resize: Operator = {
     const axes = plan(node, x.dims, facts)!;
     const transform = choice(node, "coordinate_transformation_mode", "half_pixel", coordinates);
     const interpolate = choice(node, "mode", "nearest", modes);
-    return [
-      interpolate(node, x, dims, (a, at) =>
-        dims[a] === x.dims[a] && axes[a]!.scale === 1 ? at : transform(at, x.dims[a]!, dims[a]!, axes[a]!.scale),
-      ),
-    ];
+    const sampling = axes.map(({ scale, length }, a): Sampling => ({ from: x.dims[a]!, to: dims[a]!, scale, length }));
+    const still = sampling.map(({ from, to, scale }) => from === to && scale === 1);
+    return [interpolate(node, x, dims, (a, at) => (still[a] ? at : transform(at, sampling[a]!)))];
   },
 };
 
