@@ -10,9 +10,9 @@ type Codes = Int8Array | Int32Array;
 function dequantize(codes: Codes, value: PlanValue): Float32Array {
   const values = new Float32Array(codes.length);
   const { scale, zeroPoint } = value;
-  const axis = value.order.at(-1)!;
+  const axis = value.order.at(-1) ?? 0;
   const inner = value.dims.slice(axis + 1).reduce((product, extent) => product * extent, 1);
-  const channels = scale.length === 1 ? 1 : value.dims[axis]!;
+  const channels = scale.length === 1 ? 1 : (value.dims[axis] ?? 1);
   for (let i = 0; i < codes.length; i++) {
     const channel = channels === 1 ? 0 : Math.floor(i / inner) % channels;
     values[i] = scale[channel]! * (codes[i]! - zeroPoint);

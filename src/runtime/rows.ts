@@ -13,7 +13,7 @@ export interface Rows {
 export function rowsOf(value: PlanValue): Rows {
   const strides = logicalStrides(value);
   const outer = value.dims.slice(0, -1);
-  const length = value.dims.at(-1)!;
+  const length = value.dims.at(-1) ?? 1;
   const walk = (axis: number, logical: number, physical: number, visit: (logical: number, physical: number) => void): number => {
     if (axis === outer.length) {
       visit(logical, physical);
@@ -23,5 +23,5 @@ export function rowsOf(value: PlanValue): Rows {
     for (let i = 0; i < outer[axis]!; i++) next = walk(axis + 1, next, physical + i * strides[axis]!, visit);
     return next;
   };
-  return { length, stride: strides.at(-1)!, each: (visit) => void walk(0, 0, 0, visit) };
+  return { length, stride: strides.at(-1) ?? 1, each: (visit) => void walk(0, 0, 0, visit) };
 }

@@ -1,5 +1,6 @@
 import { HalftoneError } from "../errors.ts";
 import { storedElements } from "../plan/layout.ts";
+import { completions } from "../plan/lifetimes.ts";
 import type { PlanPreprocessing } from "../plan/program.ts";
 import type { Plan, PlanValue } from "../plan/types.ts";
 import { InputPort, isTensor, type Samples, samplesOf } from "./input.ts";
@@ -19,7 +20,7 @@ export interface SessionBytes {
   readonly total: number;
 }
 
-/** Called by `trace` after each step with the step's index and what it wrote. */
+/** Called by `trace` with each step's index and what it wrote; of several copies into one value, after the last. */
 export type Visit = (step: number, value: OutputTensor & { readonly name: string }) => void;
 
 /** A program placed in linear memory, ready to run. Nothing is allocated there after its creation. */
@@ -121,8 +122,10 @@ export class WasmSession implements Session {
     if (samples[0]!.count !== 1)
       throw new HalftoneError("INPUT_MISMATCH", "trace", `${samples[0]!.count} samples`, "1", "Trace them one at a time.");
     this.write(samples, 0);
+    const whole = completions(this.plan);
     for (const [index, calls] of this.live().entries()) {
       for (const { run, args } of calls) run(...args);
+      if (!whole.has(index)) continue;
       const port = new OutputPort(this.plan.values[this.plan.steps[index]!.output]!);
       const codes = port.allocate(1);
       port.read(this.view(port.value), codes, 0);

@@ -63,7 +63,7 @@ export function requantizing(to: Leaving, r: Requantization): Emit {
 }
 
 /** 2⁶², the bound on 64-bit sums that leaves room for the rounding half. */
-const sumLimit = 4611686018427387904;
+const sumLimit = 2147483648 * 2147483648;
 
 /** y = zero + round_even((acc · q1 + r · q2) · 2^−bits), clamped. */
 function addingResidual(to: Leaving, r: WideResidual): Emit {
