@@ -14,14 +14,18 @@
  * @param x     float32[n], 16-byte aligned
  * @param n     at most 2²⁴ − 1 between two clearings of the table, so that neither half of a counter overflows
  * @param table u64[65536][4], added to: counter [u >> 16][i & 3] += 2⁴⁰ + (u & 0xffff)
- * @param facts float32 max(x, 0), float32 min(x, 0), u32 number of +0, u32 number of −0: max and min are combined with what
- *              is there (NaN is ignored), the numbers are added to it
+ * @param facts float32 max(x, 0), float32 min(x, 0) (NaN is ignored), u32 number of +0, u32 number of −0, u32 least magnitude
+ *              above 0 as bits, less one, u32 greatest magnitude as bits: combined with what is there
  */
 export function histogramCount(x: usize, n: i32, table: usize, facts: usize): void {
   let high = f32x4.splat(load<f32>(facts));
   let low = f32x4.splat(load<f32>(facts, 4));
   let zeros = i32x4.splat(0);
   let minusZeros = i32x4.splat(0);
+  let least = v128.load32_splat(facts, 16);
+  let greatest = v128.load32_splat(facts, 20);
+  const one = i32x4.splat(1);
+  const noSign = i32x4.splat(0x7fffffff);
   const plus = i32x4.splat(0);
   const minus = i32x4.splat(0x80000000);
   const end = x + ((<usize>n >> 2) << 4);
@@ -31,6 +35,9 @@ export function histogramCount(x: usize, n: i32, table: usize, facts: usize): vo
     low = f32x4.pmin(low, v);
     zeros = i32x4.sub(zeros, i32x4.eq(v, plus));
     minusZeros = i32x4.sub(minusZeros, i32x4.eq(v, minus));
+    const magnitude = v128.and(v, noSign);
+    least = i32x4.min_u(least, i32x4.sub(magnitude, one)); // 0 wraps to the largest number
+    greatest = i32x4.max_u(greatest, magnitude);
     countOne(table, load<u32>(x));
     countOne(table + 8, load<u32>(x, 4));
     countOne(table + 16, load<u32>(x, 8));
@@ -41,6 +48,8 @@ export function histogramCount(x: usize, n: i32, table: usize, facts: usize): vo
   let bottom = smaller(smaller(f32x4.extract_lane(low, 0), f32x4.extract_lane(low, 1)), smaller(f32x4.extract_lane(low, 2), f32x4.extract_lane(low, 3)));
   let zeroCount = sumLanes(zeros) + load<i32>(facts, 8);
   let minusCount = sumLanes(minusZeros) + load<i32>(facts, 12);
+  let leastBits: u32 = min(min(<u32>i32x4.extract_lane(least, 0), <u32>i32x4.extract_lane(least, 1)), min(<u32>i32x4.extract_lane(least, 2), <u32>i32x4.extract_lane(least, 3)));
+  let greatestBits: u32 = max(max(<u32>i32x4.extract_lane(greatest, 0), <u32>i32x4.extract_lane(greatest, 1)), max(<u32>i32x4.extract_lane(greatest, 2), <u32>i32x4.extract_lane(greatest, 3)));
   for (let rest = n & 3; rest > 0; rest--, x += 4, table += 8) {
     const u = load<u32>(x);
     countOne(table, u);
@@ -48,11 +57,15 @@ export function histogramCount(x: usize, n: i32, table: usize, facts: usize): vo
     bottom = smaller(bottom, load<f32>(x));
     zeroCount += i32(u == 0);
     minusCount += i32(u == 0x80000000);
+    leastBits = min(leastBits, (u & 0x7fffffff) - 1);
+    greatestBits = max(greatestBits, u & 0x7fffffff);
   }
   store<f32>(facts, top);
   store<f32>(facts, bottom, 4);
   store<i32>(facts, zeroCount, 8);
   store<i32>(facts, minusCount, 12);
+  store<u32>(facts, leastBits, 16);
+  store<u32>(facts, greatestBits, 20);
 }
 
 function countOne(table: usize, u: u32): void {

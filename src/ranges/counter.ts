@@ -15,7 +15,7 @@ export interface CounterHost {
 }
 
 const tableBytes = 65_536 * 4 * 8;
-const factsBytes = 16;
+const factsBytes = 32;
 const pageBytes = 2 * bucketsPerOctave * 8;
 /** Below 2²⁴, where a counter of the table would overflow; about 4 ms of counting. */
 const valuesPerCall = 4_194_304;
@@ -34,7 +34,8 @@ export class Counter {
     this.#facts = this.#table + tableBytes;
     this.#pages = this.#facts + factsBytes;
     this.#used = this.#pages + octaves * pageBytes;
-    new Uint8Array(host.memory.buffer, this.#table, tableBytes + factsBytes).fill(0);
+    new Uint8Array(host.memory.buffer, this.#table, tableBytes).fill(0);
+    this.#clearFacts();
   }
 
   /**
@@ -50,18 +51,33 @@ export class Counter {
   }
 
   #drain(into: Histogram): void {
-    this.#host.kernels.histogramDrain(this.#table, 0, octaves, this.#pages, this.#used);
     const { buffer } = this.#host.memory;
-    const extrema = new Float32Array(buffer, this.#facts, 2);
-    const zeros = new Uint32Array(buffer, this.#facts + 8, 2);
-    const used = new Uint8Array(buffer, this.#used, octaves);
-    for (let octave = 0; octave < octaves; octave++) {
-      if (!used[octave]) continue;
-      const page = new Float64Array(buffer, this.#pages + octave * pageBytes, 2 * bucketsPerOctave);
-      into.addOctave(octave, page, octave === 0 ? zeros[0] : octave === octaves / 2 ? zeros[1] : 0);
-    }
-    into.addExtrema(extrema[1]!, extrema[0]!);
-    extrema.fill(0);
-    zeros.fill(0);
+    const [max, min] = new Float32Array(buffer, this.#facts, 2);
+    const [zeros, minusZeros, least, greatest] = new Uint32Array(buffer, this.#facts + 8, 4);
+    this.#clearFacts();
+    into.addExtrema(min!, max!);
+    const signed = octaves / 2;
+    this.#drainOctaves(0, 1, zeros!, into);
+    this.#drainOctaves(signed, signed + 1, minusZeros!, into);
+    if (greatest === 0) return; // nothing but zeros
+    const first = Math.max(1, (least! + 1) >>> 23);
+    const end = (greatest! >>> 23) + 1;
+    this.#drainOctaves(first, end, 0, into);
+    this.#drainOctaves(signed + first, signed + end, 0, into);
+  }
+
+  /** @param zeros among the members of the first bucket */
+  #drainOctaves(first: number, end: number, zeros: number, into: Histogram): void {
+    if (first >= end) return;
+    this.#host.kernels.histogramDrain(this.#table, first, end, this.#pages, this.#used);
+    const { buffer } = this.#host.memory;
+    const used = new Uint8Array(buffer, this.#used, end - first);
+    used.forEach((any, i) => {
+      if (any) into.addOctave(first + i, new Float64Array(buffer, this.#pages + i * pageBytes, pageBytes / 8), zeros);
+    });
+  }
+
+  #clearFacts(): void {
+    new Uint32Array(this.#host.memory.buffer, this.#facts, 6).set([0, 0, 0, 0, 0xffffffff, 0]);
   }
 }

@@ -120,9 +120,8 @@ export class Histogram {
     this.#count += members;
     this.#zero += zeros;
     if (members === zeros) return;
-    const own = this.#page(octave);
-    for (let i = 0; i < pageLength; i++) own[i]! += page[i]!;
-    own[0]! -= zeros;
+    this.#addPage(octave, page);
+    this.#page(octave)[0]! -= zeros;
   }
 
   /** Takes exact extrema (0 included) into account. */
@@ -132,15 +131,33 @@ export class Histogram {
   }
 
   merge(other: Histogram): void {
-    this.#count += other.#count;
-    this.#zero += other.#zero;
-    this.#bad += other.#bad;
-    this.addExtrema(-other.#negativeMax, other.#max);
-    for (const [octave, page] of other.#pages) {
-      const own = this.#page(octave);
-      for (let i = 0; i < pageLength; i++) own[i]! += page[i]!;
+    this.#addTotals(other.#count, other.#zero, other.#bad, other.#max, other.#negativeMax);
+    for (const [octave, page] of other.#pages) this.#addPage(octave, page);
+  }
+
+  /** `merge` of a serialized histogram. */
+  mergeBytes(bytes: Uint8Array): void {
+    const aligned = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+    const words = new Float64Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 8);
+    const [version, count, zero, bad, max, negativeMax, pages] = words;
+    assert(version === formatVersion && words.length === headerLength + pages! * (1 + pageLength), "histogram bytes are whole");
+    this.#addTotals(count!, zero!, bad!, max!, negativeMax!);
+    for (let at = headerLength; at < words.length; at += 1 + pageLength) {
+      this.#addPage(words[at]!, words.subarray(at + 1, at + 1 + pageLength));
     }
+  }
+
+  #addTotals(count: number, zero: number, bad: number, max: number, negativeMax: number): void {
+    this.#count += count;
+    this.#zero += zero;
+    this.#bad += bad;
+    this.addExtrema(-negativeMax, max);
     assert(this.#count < mostValues, "a histogram counts fewer than 2^37 values");
+  }
+
+  #addPage(octave: number, page: Float64Array): void {
+    const own = this.#page(octave);
+    for (let i = 0; i < pageLength; i++) own[i]! += page[i]!;
   }
 
   #page(octave: number): Float64Array {
@@ -166,18 +183,8 @@ export class Histogram {
   }
 
   static parse(bytes: Uint8Array): Histogram {
-    const words = new Float64Array(bytes.slice().buffer);
-    const [version, count, zero, bad, max, negativeMax, pages] = words;
-    assert(version === formatVersion && words.length === headerLength + pages! * (1 + pageLength), "histogram bytes are whole");
     const histogram = new Histogram();
-    histogram.#count = count!;
-    histogram.#zero = zero!;
-    histogram.#bad = bad!;
-    histogram.#max = max!;
-    histogram.#negativeMax = negativeMax!;
-    for (let at = headerLength; at < words.length; at += 1 + pageLength) {
-      histogram.#pages.set(words[at]!, words.slice(at + 1, at + 1 + pageLength));
-    }
+    histogram.mergeBytes(bytes);
     return histogram;
   }
 

@@ -6,11 +6,11 @@ import { golden } from "./golden.ts";
 const { in: input, out } = golden("rounding");
 
 test("halves go to the even integer", () => {
-  expect(input.x.d.map((x) => roundHalfEven(x) + 0)).toEqual(out.half_even.d);
+  expect(input.x.d.map((x: number) => roundHalfEven(x) + 0)).toEqual(out.half_even.d);
 });
 
 test("the foreign rounding sends halves away from zero", () => {
-  expect(input.x.d.map((x) => roundHalfAway(x) + 0)).toEqual(out.half_away.d.map((x) => x + 0));
+  expect(input.x.d.map((x: number) => roundHalfAway(x) + 0)).toEqual(out.half_away.d.map((x: number) => x + 0));
 });
 
 test("every double is rounded to a nearest integer, even on a tie", () => {

@@ -1,4 +1,5 @@
 import type { TaskKinds } from "../kinds.ts";
+import { evaluate } from "./evaluate.ts";
 
 /** Every kind of task that a worker can do. */
-export const taskKinds: TaskKinds = {};
+export const taskKinds: TaskKinds = { evaluate };

@@ -1,0 +1,77 @@
+// Statistics of activations over samples, streamed in fixed slices.
+
+import type { Dataset, Preprocessing, RawSample } from "../data/types.ts";
+import { throwIfAborted } from "../errors.ts";
+import { createExecutor } from "../tasks/executor.ts";
+import { blobOf } from "../tasks/hash.ts";
+import type { CalibrateOptions, CalibrateResult } from "../tasks/kinds/calibrate.ts";
+import { createMeter } from "../tasks/progress.ts";
+import type { Task, WorkOptions } from "../tasks/types.ts";
+import { Histogram } from "./histogram.ts";
+
+export interface CalibrationRun extends WorkOptions {
+  /** The model file. */
+  readonly model: Uint8Array;
+  /** Names of float32 values of the prepared graph. */
+  readonly values: readonly string[];
+  readonly dataset: Dataset;
+  /** How many samples to use, at most; fewer than there are are taken evenly spaced, since folders are sorted by class. */
+  readonly samples: number;
+  readonly preprocessing: Preprocessing;
+  /** Samples per task. Changes memory, never the result. */
+  readonly slice?: number | undefined;
+}
+
+const defaultSlice = 8;
+
+/**
+ * One histogram per value, by name. The bytes of the result depend on model, samples and preprocessing alone: not on slices, workers
+ * or completion order. Memory does not depend on the number of samples: executors hold a few slices at a time, and a histogram has
+ * the size of the octaves it has seen.
+ *
+ * @throws HalftoneError from data, model and engine, CANCELLED
+ */
+export async function calibrate(run: CalibrationRun): Promise<Map<string, Histogram>> {
+  const { model, values, dataset, preprocessing, slice = defaultSlice, signal, onProgress } = run;
+  const total = Math.min(run.samples, dataset.length);
+  const histograms = values.map(() => new Histogram());
+  const report = createMeter("calibrate", total, onProgress);
+  const shared = [await blobOf(model)];
+  const options: CalibrateOptions = { values, preprocessing };
+
+  async function* tasks(): AsyncGenerator<Task> {
+    for (let start = 0; start < total; start += slice) {
+      throwIfAborted(signal, "calibration");
+      const end = Math.min(start + slice, total);
+      const payload = await readSpread(dataset, start, end, total);
+      yield { kind: "calibrate", options, shared, payload, label: `calibrate samples ${start}…${end - 1}` };
+    }
+  }
+
+  const executor = run.executor ?? (await createExecutor({ workers: 0 }));
+  try {
+    await executor.run<CalibrateResult>(
+      tasks(),
+      (result) => {
+        result.forEach((bytes, i) => {
+          histograms[i]!.mergeBytes(bytes);
+        });
+      },
+      { signal, onDone: (done) => report(Math.min(done * slice, total)) },
+    );
+  } finally {
+    if (!run.executor) await executor.close();
+  }
+  return new Map(values.map((name, i) => [name, histograms[i]!]));
+}
+
+/** Samples start…end − 1 of `total` that are spread evenly over the data. */
+async function readSpread(dataset: Dataset, start: number, end: number, total: number): Promise<RawSample[]> {
+  if (total === dataset.length) return dataset.read(start, end);
+  const samples: RawSample[] = [];
+  for (let i = start; i < end; i++) {
+    const at = Math.floor((i * dataset.length) / total);
+    samples.push(...(await dataset.read(at, at + 1)));
+  }
+  return samples;
+}
