@@ -44,12 +44,24 @@ export function histogramCount(x: usize, n: i32, table: usize, facts: usize): vo
     countOne(table + 24, load<u32>(x, 12));
     x += 16;
   }
-  let top = larger(larger(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)), larger(f32x4.extract_lane(high, 2), f32x4.extract_lane(high, 3)));
-  let bottom = smaller(smaller(f32x4.extract_lane(low, 0), f32x4.extract_lane(low, 1)), smaller(f32x4.extract_lane(low, 2), f32x4.extract_lane(low, 3)));
+  let top = larger(
+    larger(f32x4.extract_lane(high, 0), f32x4.extract_lane(high, 1)),
+    larger(f32x4.extract_lane(high, 2), f32x4.extract_lane(high, 3)),
+  );
+  let bottom = smaller(
+    smaller(f32x4.extract_lane(low, 0), f32x4.extract_lane(low, 1)),
+    smaller(f32x4.extract_lane(low, 2), f32x4.extract_lane(low, 3)),
+  );
   let zeroCount = sumLanes(zeros) + load<i32>(facts, 8);
   let minusCount = sumLanes(minusZeros) + load<i32>(facts, 12);
-  let leastBits: u32 = min(min(<u32>i32x4.extract_lane(least, 0), <u32>i32x4.extract_lane(least, 1)), min(<u32>i32x4.extract_lane(least, 2), <u32>i32x4.extract_lane(least, 3)));
-  let greatestBits: u32 = max(max(<u32>i32x4.extract_lane(greatest, 0), <u32>i32x4.extract_lane(greatest, 1)), max(<u32>i32x4.extract_lane(greatest, 2), <u32>i32x4.extract_lane(greatest, 3)));
+  let leastBits: u32 = min(
+    min(<u32>i32x4.extract_lane(least, 0), <u32>i32x4.extract_lane(least, 1)),
+    min(<u32>i32x4.extract_lane(least, 2), <u32>i32x4.extract_lane(least, 3)),
+  );
+  let greatestBits: u32 = max(
+    max(<u32>i32x4.extract_lane(greatest, 0), <u32>i32x4.extract_lane(greatest, 1)),
+    max(<u32>i32x4.extract_lane(greatest, 2), <u32>i32x4.extract_lane(greatest, 3)),
+  );
   for (let rest = n & 3; rest > 0; rest--, x += 4, table += 8) {
     const u = load<u32>(x);
     countOne(table, u);
@@ -69,8 +81,8 @@ export function histogramCount(x: usize, n: i32, table: usize, facts: usize): vo
 }
 
 function countOne(table: usize, u: u32): void {
-  const counter = table + (<usize>(u >> 16) << 5);
-  store<u64>(counter, load<u64>(counter) + ((<u64>1 << 40) | <u64>(u & 0xffff)));
+  const counter = table + ((<usize>(u >> 16)) << 5);
+  store<u64>(counter, load<u64>(counter) + (((<u64>1) << 40) | <u64>(u & 0xffff)));
 }
 
 /** The larger; `value` when it is NaN never wins. */
@@ -96,7 +108,7 @@ function sumLanes(v: v128): i32 {
 export function histogramDrain(table: usize, first: i32, last: i32, pages: usize, used: usize): void {
   for (let octave = first; octave < last; octave++, pages += 2048, used++) {
     let any: u64 = 0;
-    let counter = table + (<usize>octave << 12);
+    let counter = table + ((<usize>octave) << 12);
     for (let i = 0; i < 128; i++, counter += 32) {
       const a = load<u64>(counter);
       const b = load<u64>(counter, 8);
@@ -104,8 +116,8 @@ export function histogramDrain(table: usize, first: i32, last: i32, pages: usize
       const d = load<u64>(counter, 24);
       const all = a | b | c | d;
       any |= all;
-      store<f64>(pages + (<usize>i << 3), <f64>((a >> 40) + (b >> 40) + (c >> 40) + (d >> 40)));
-      store<f64>(pages + (<usize>i << 3), <f64>((a & mask40) + (b & mask40) + (c & mask40) + (d & mask40)), 1024);
+      store<f64>(pages + ((<usize>i) << 3), <f64>((a >> 40) + (b >> 40) + (c >> 40) + (d >> 40)));
+      store<f64>(pages + ((<usize>i) << 3), <f64>((a & mask40) + (b & mask40) + (c & mask40) + (d & mask40)), 1024);
       if (all) {
         v128.store(counter, i64x2.splat(0));
         v128.store(counter, i64x2.splat(0), 16);
