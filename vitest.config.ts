@@ -1,12 +1,12 @@
 import { defineConfig } from "vitest/config";
 
-const config: ReturnType<typeof defineConfig> = defineConfig({
+export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/bench/**", "**/node_modules/**"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    reporters: process.env.CI ? ["default", ["json", { outputFile: "build/test-results.json" }]] : ["default"],
   },
 });
-export default config;

@@ -1,52 +1,72 @@
-import { open, readdir, stat } from "node:fs/promises";
-import { type Files, unreadable } from "../data/files.ts";
+// The one room that touches the disk.
+import { open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Files } from "../data/index.ts";
+import { HalftoneError } from "../errors.ts";
 
-/** Node's file system. Symbolic links are followed. */
+/** The file system as data readers want it. */
 export const nodeFiles: Files = {
   async stat(path) {
-    try {
-      const found = await stat(path);
-      return { kind: found.isDirectory() ? "folder" : "file", size: found.isDirectory() ? 0 : found.size };
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG") return undefined;
-      throw unreadable(path, code ?? String(error));
-    }
+    const found = await stat(path).catch(() => undefined);
+    return found && { kind: found.isDirectory() ? "folder" : "file", size: found.isDirectory() ? 0 : found.size };
   },
-
   async list(path) {
-    const entries = await readdir(path, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-      throw unreadable(path, error.code ?? String(error));
-    });
+    const entries = await readdir(path, { withFileTypes: true });
     return Promise.all(
-      entries.map(async (entry) => ({
-        name: entry.name,
-        kind:
-          entry.isDirectory() || (entry.isSymbolicLink() && (await nodeFiles.stat(`${path}/${entry.name}`))?.kind === "folder")
-            ? "folder"
-            : "file",
-      })),
+      entries.map(async (entry) => {
+        const folder = entry.isSymbolicLink() ? (await stat(`${path}/${entry.name}`)).isDirectory() : entry.isDirectory();
+        return { name: entry.name, kind: folder ? ("folder" as const) : ("file" as const) };
+      }),
     );
   },
-
-  async read(path, start = 0, end) {
-    const file = await open(path).catch((error: NodeJS.ErrnoException) => {
-      throw unreadable(path, error.code ?? String(error));
-    });
+  async read(path, start, end) {
+    if (start === undefined) return new Uint8Array(await readBytes(path));
+    const handle = await open(path).catch((error: Error) => Promise.reject(unreadable(path, error)));
     try {
-      const { size } = await file.stat();
-      const bytes = new Uint8Array(Math.max(0, Math.min(end ?? size, size) - start));
-      let filled = 0;
-      while (filled < bytes.length) {
-        const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
-        if (bytesRead === 0) return bytes.slice(0, filled);
-        filled += bytesRead;
-      }
-      return bytes;
-    } catch (error) {
-      throw unreadable(path, (error as NodeJS.ErrnoException).code ?? String(error));
+      const length = (end ?? (await handle.stat()).size) - start;
+      const bytes = new Uint8Array(length);
+      const { bytesRead } = await handle.read(bytes, 0, length, start);
+      return bytes.subarray(0, bytesRead);
     } finally {
-      await file.close();
+      await handle.close();
     }
   },
 };
+
+/** @throws HalftoneError FILE_UNREADABLE */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readFile(path).catch((error: Error) => Promise.reject(unreadable(path, error)));
+  // Small files come as a slice of a pool; readers want a buffer of their own.
+  return bytes.byteLength === bytes.buffer.byteLength ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
+}
+
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path));
+}
+
+/**
+ * Writes under a temporary name and renames, so that an interrupted run leaves the old file or the new one, never half of one.
+ *
+ * @throws HalftoneError FILE_UNWRITABLE
+ */
+export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
+  const temporary = `${path}.${process.pid}.partial`;
+  try {
+    await writeFile(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new HalftoneError(
+      "FILE_UNWRITABLE",
+      path,
+      (error as Error).message,
+      "a writable file",
+      `Check that ${dirname(path)} exists and has room.`,
+    );
+  }
+}
+
+function unreadable(path: string, error: Error): HalftoneError {
+  const found = (error as NodeJS.ErrnoException).code === "ENOENT" ? "nothing" : error.message;
+  return new HalftoneError("FILE_UNREADABLE", path, found, "a readable file", "Check the path.");
+}

@@ -87,13 +87,16 @@ function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
     groups: image.channels,
     weights: b.tensor(node, "weights", weights),
     bias: b.tensor(node, "bias", Int32Array.from(bias)),
-    epilogue: requantization(
-      b,
-      node,
-      scales.map((s) => s / y.scale),
-      intervals,
-      { zero: y.zeroPoint, ...clampCodes(y, unit.clamp) },
-    ),
+    epilogue: {
+      kind: "requantize",
+      ...requantization(
+        b,
+        node,
+        scales.map((s) => s / y.scale),
+        intervals,
+        { zero: y.zeroPoint, ...clampCodes(y, unit.clamp) },
+      ),
+    },
     accumulator: [lo, hi],
   });
 }

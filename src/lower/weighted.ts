@@ -4,7 +4,7 @@ import { powerOfTwo } from "../formats/powers.ts";
 import { roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { quantizeMultiplier } from "../ops/integer/requantize.ts";
-import type { Epilogue } from "../plan/types.ts";
+import type { Epilogue, Requantization } from "../plan/types.ts";
 import { biasCode } from "../quantized/bias.ts";
 import type { FusedUnit } from "../quantized/units.ts";
 import { accumulatorIntervals, type Interval, magnitude, tiesExcluded, union } from "./accumulator.ts";
@@ -133,13 +133,8 @@ function epilogue(b: Builder, unit: FusedUnit, accumulatorScale: readonly number
   const y = b.encoding(unit.output);
   const { lo, hi } = clampCodes(y, unit.clamp);
   if (unit.residual) return residualEpilogue(b, unit, accumulatorScale, intervals, { zero: y.zeroPoint, lo, hi, scale: y.scale });
-  return requantization(
-    b,
-    unit.anchor,
-    accumulatorScale.map((s) => s / y.scale),
-    intervals,
-    { zero: y.zeroPoint, lo, hi },
-  );
+  const factors = accumulatorScale.map((s) => s / y.scale);
+  return { kind: "requantize", ...requantization(b, unit.anchor, factors, intervals, { zero: y.zeroPoint, lo, hi }) };
 }
 
 /** Multipliers for y = zero + round(acc · factor[c]). Half up where that provably equals half to even, since it is cheaper. */
@@ -149,13 +144,12 @@ export function requantization(
   factors: readonly number[],
   intervals: readonly Interval[],
   output: { readonly zero: number; readonly lo: number; readonly hi: number },
-): { kind: "requantize"; multiplier: string; shift: string; rounding: "even" | "single"; zero: number; lo: number; hi: number } {
+): Requantization {
   const fixed = factors.map(quantizeMultiplier);
   const exact = fixed.every(({ multiplier, shift }, c) =>
     tiesExcluded(magnitude(intervals[intervals.length === 1 ? 0 : c]!), multiplier, shift),
   );
   return {
-    kind: "requantize",
     multiplier: b.tensor(
       node,
       "multiplier",

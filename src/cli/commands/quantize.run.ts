@@ -1,0 +1,119 @@
+import { mkdir } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { HalftoneError } from "../../errors.ts";
+import { evaluate } from "../../evaluate.ts";
+import { lower } from "../../lower/lower.ts";
+import { toQdq } from "../../onnx/qdq.ts";
+import { writeModel } from "../../onnx/write.ts";
+import { writePlan } from "../../plan/writer.ts";
+import type { Plan } from "../../plan/types.ts";
+import { quantize } from "../../quantize.ts";
+import type { Quantized } from "../../quantized/types.ts";
+import { defaultWorkers } from "../../tasks/executors/pool.ts";
+import { createExecutor } from "../../tasks/executors/index.ts";
+import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
+import { readBytes, writeWhole } from "../files.ts";
+import { chosenOptions, readRecipe } from "../recipe.ts";
+import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
+import type { QuantizeFlags } from "./quantize.ts";
+
+export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
+  guarded(flags, async (signal) => {
+    checkOutputs(flags.output);
+    const started = performance.now();
+    const recipe = flags.recipe ? await readRecipe(flags.recipe) : {};
+    const options = chosenOptions(flags, recipe);
+    const model = await readBytes(path);
+    const dataset = await openData(flags.data, flags.labelOffset);
+    const preprocessing = hasPreprocessing(flags) || !recipe.preprocessing ? await readPreprocessing(flags, dataset) : recipe.preprocessing;
+    const executor = await createExecutor({ workers: flags.workers ?? defaultWorkers() });
+    const bar = new ProgressBar();
+    const work = { signal, executor, onProgress: bar.report, seed: options.seed };
+    const print = flags.json ? (): void => {} : say;
+    try {
+      print("model", `${path} · ${bytes(model.length)}`);
+      print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
+      const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels: dataset.classes }, options, work);
+      bar.stop();
+      print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
+      print(
+        "ranges",
+        `${options.ranges} over ${quantized.activations.size} activations · ${duration((performance.now() - started) / 1000)}`,
+      );
+      print("weights", `${quantized.weights.size} layers · int${options.weights} per ${options.granularity} · ${options.method}`);
+
+      const wantsPlan = flags.output.some(isPlan) || flags.test !== undefined;
+      const plan = wantsPlan && !options.exclude.length ? lower(quantized, { residual: options.residual }) : undefined;
+      const planBytes = plan && (await writePlan(plan));
+      if (plan)
+        print(
+          "program",
+          `${plan.steps.length} integer steps · ${bytes(weightBytes(plan))} of constants · ${bytes(plan.arenaBytes)} of activations`,
+        );
+
+      let accuracy: Awaited<ReturnType<typeof evaluate>> | undefined;
+      if (flags.test && planBytes) {
+        const test = await openData(flags.test, flags.labelOffset);
+        accuracy = await evaluate(planBytes, test, { against: model, limit: flags.limit, preprocessing, ...work });
+        bar.stop();
+        const { against } = accuracy;
+        print("test", `${flags.test} · ${count(accuracy.samples)} samples held back`);
+        if (against?.top1 !== undefined) print("float", `top-1 ${percent(against.top1)}`);
+        if (accuracy.top1 !== undefined) print("integer", `top-1 ${percent(accuracy.top1)}`);
+        print("agreement", `${percent(accuracy.agreement!)} of answers equal · logits at ${accuracy.logitSqnrDb!.toFixed(1)} dB`);
+      }
+
+      const written: { path: string; bytes: number }[] = [];
+      const write = async (file: string, content: Uint8Array | string): Promise<void> => {
+        await mkdir(dirname(file), { recursive: true });
+        await writeWhole(file, content);
+        written.push({ path: file, bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length });
+        print("wrote", `${file} · ${bytes(written.at(-1)!.bytes)}`);
+      };
+      for (const output of flags.output) await write(output, isPlan(output) ? planBytes! : writeModel(toQdq(quantized)));
+      await write(
+        `${flags.output[0]!.replace(/\.(halftone|onnx)$/, "")}.recipe.json`,
+        `${JSON.stringify({ ...options, preprocessing }, null, 2)}\n`,
+      );
+      if (flags.report) {
+        const { writeReport } = await import("../../report/report.ts");
+        await write(
+          flags.report,
+          await writeReport({
+            quantized,
+            plan,
+            model,
+            accuracy,
+            dataset: flags.test ? await openData(flags.test, flags.labelOffset) : dataset,
+            preprocessing,
+          }),
+        );
+      }
+      const seconds = (performance.now() - started) / 1000;
+      print("time", `${duration(seconds)} with ${executor.workers} ${executor.workers === 1 ? "worker" : "workers"}`);
+      if (flags.json) printJson({ model: path, options, samples: Math.min(options.samples, dataset.length), accuracy, written, seconds });
+    } finally {
+      bar.stop();
+      await executor.close();
+    }
+  });
+
+const isPlan = (path: string): boolean => path.endsWith(".halftone");
+
+function checkOutputs(outputs: readonly string[]): void {
+  for (const path of outputs) {
+    if (!/\.(halftone|onnx)$/.test(path)) {
+      throw new HalftoneError(
+        "OPTION_INVALID",
+        `--output ${path}`,
+        "another extension",
+        ".halftone (an integer program) or .onnx (a QDQ file)",
+      );
+    }
+  }
+}
+
+const parametersOf = (quantized: Quantized): number =>
+  [...quantized.graph.constants.values()].reduce((sum, { dtype, data }) => sum + (dtype === "float32" ? data.length : 0), 0);
+
+const weightBytes = (plan: Plan): number => [...plan.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);

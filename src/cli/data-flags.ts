@@ -1,0 +1,97 @@
+// Flags that say what the samples are: the same for every command that reads data.
+import { type Dataset, defaultPreprocessing, openDataset, type Preprocessing, readPreprocessorConfig } from "../data/index.ts";
+import { HalftoneError } from "../errors.ts";
+import { nodeFiles, readText } from "./files.ts";
+
+export interface PreprocessFlags {
+  readonly preprocess?: string | undefined;
+  readonly resize?: number | undefined;
+  readonly crop?: string | undefined;
+  readonly scale?: number | undefined;
+  readonly mean?: string | undefined;
+  readonly std?: string | undefined;
+}
+
+/** A number, or a quotient such as 1/255. */
+export function parseNumber(text: string): number {
+  const [top, bottom] = text.split("/").map(Number);
+  const value = bottom === undefined ? top! : top! / bottom;
+  if (!Number.isFinite(value)) throw new Error(`found '${text}', expected a number`);
+  return value;
+}
+
+export function parseCount(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new Error(`found '${text}', expected a whole number, 0 or more`);
+  return value;
+}
+
+export const preprocessFlags = {
+  preprocess: { kind: "parsed", parse: String, optional: true, placeholder: "FILE", brief: "A Hugging Face preprocessor_config.json" },
+  resize: { kind: "parsed", parse: parseCount, optional: true, placeholder: "PIXELS", brief: "Resize the short side" },
+  crop: { kind: "parsed", parse: String, optional: true, placeholder: "H[,W]", brief: "Centre crop, in pixels" },
+  scale: {
+    kind: "parsed",
+    parse: parseNumber,
+    optional: true,
+    placeholder: "S",
+    brief: "x = (v·scale − mean)/std; 1/255 for bytes, 1 for npy by default",
+  },
+  mean: { kind: "parsed", parse: String, optional: true, placeholder: "M[,M…]", brief: "One number, or one for each channel" },
+  std: { kind: "parsed", parse: String, optional: true, placeholder: "S[,S…]", brief: "One number, or one for each channel" },
+} as const;
+
+export const labelOffsetFlag = {
+  kind: "parsed",
+  parse: (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value)) throw new Error(`found '${text}', expected a whole number`);
+    return value;
+  },
+  default: "0",
+  placeholder: "K",
+  brief: "Added to every label; −1 for labels that start at 1",
+} as const;
+
+export const workersFlag = {
+  kind: "parsed",
+  parse: parseCount,
+  optional: true,
+  placeholder: "N",
+  brief: "Worker threads; 0 works in the main thread. Results are the same for any number",
+} as const;
+
+export const dataPaths = "a folder of images, a CIFAR-10 .bin, IMAGES,LABELS in IDX, X.npy[,Y.npy] or an .npz";
+
+export const openData = (path: string, labelOffset = 0): Promise<Dataset> => openDataset(path, nodeFiles, { labelOffset });
+
+/** Whether any flag says how samples are prepared. */
+export const hasPreprocessing = (flags: PreprocessFlags): boolean =>
+  [flags.preprocess, flags.resize, flags.crop, flags.scale, flags.mean, flags.std].some((flag) => flag !== undefined);
+
+/** Flags over the file's settings over the defaults of the data's format. */
+export async function readPreprocessing(flags: PreprocessFlags, dataset: Dataset): Promise<Preprocessing> {
+  const [first] = await dataset.read(0, 1);
+  const defaults = defaultPreprocessing(first!.format);
+  const file = flags.preprocess ? readPreprocessorConfig(await readText(flags.preprocess), flags.preprocess) : undefined;
+  for (const note of file?.notes ?? []) process.stderr.write(`${flags.preprocess}: ${note}\n`);
+  const base = file?.preprocessing ?? defaults;
+  const crop = flags.crop === undefined ? undefined : numbers("--crop", flags.crop);
+  return {
+    resize: flags.resize ?? base.resize,
+    crop: crop ? [crop[0]!, crop[1] ?? crop[0]!] : base.crop,
+    scale: flags.scale ?? base.scale,
+    mean: flags.mean === undefined ? base.mean : numbers("--mean", flags.mean),
+    std: flags.std === undefined ? base.std : numbers("--std", flags.std),
+  };
+}
+
+function numbers(flag: string, text: string): number[] {
+  return text.split(",").map((part) => {
+    try {
+      return parseNumber(part);
+    } catch {
+      throw new HalftoneError("OPTION_INVALID", flag, `'${part}'`, "numbers with commas between them");
+    }
+  });
+}

@@ -1,0 +1,114 @@
+// A recipe: everything that determines the result besides model and data, as a JSON file that flags can overrule.
+import type { Preprocessing } from "../data/index.ts";
+import { HalftoneError } from "../errors.ts";
+import { defaultOptions, type LayerOptions, type Override, type QuantizeOptions } from "../quantized/options.ts";
+import type { QuantizeFlags } from "./commands/quantize.ts";
+import { parseWidth } from "./commands/quantize.ts";
+import { readText } from "./files.ts";
+
+export interface Recipe extends QuantizeOptions {
+  readonly preprocessing?: Preprocessing | undefined;
+}
+
+type Check = (value: unknown) => boolean;
+const bits: Check = (value) => Number.isInteger(value) && (value as number) >= 2 && (value as number) <= 8;
+const whole: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
+const oneOf =
+  (...values: string[]): Check =>
+  (value) =>
+    values.includes(value as string);
+const listOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+
+const layerFields: Readonly<Record<keyof LayerOptions, readonly [Check, string]>> = {
+  weights: [bits, "2 … 8 bits"],
+  activations: [bits, "2 … 8 bits"],
+  granularity: [oneOf("channel", "tensor"), "channel or tensor"],
+  ranges: [oneOf("mse", "minmax", "percentile", "entropy"), "mse, minmax, percentile or entropy"],
+};
+
+const isOverride: Check = (value) => {
+  const { nodes, set } = (value ?? {}) as Override;
+  return (
+    typeof nodes === "string" &&
+    typeof set === "object" &&
+    Object.entries(set).every(([key, v]) => layerFields[key as keyof LayerOptions]?.[0](v))
+  );
+};
+
+const recipeFields: Readonly<Record<keyof QuantizeOptions, readonly [Check, string]>> = {
+  ...layerFields,
+  method: [oneOf("nearest"), "nearest"],
+  residual: [oneOf("wide", "codes"), "wide or codes"],
+  exclude: [listOf((value) => typeof value === "string"), "a list of node names or /patterns/"],
+  overrides: [listOf(isOverride), 'a list of {"nodes": "/REGEX/", "set": {"weights": 8, …}}'],
+  samples: [whole, "a whole number"],
+  seed: [whole, "a whole number"],
+};
+
+/** @throws HalftoneError OPTION_INVALID naming the field */
+export async function readRecipe(path: string): Promise<Partial<Recipe>> {
+  let recipe: Record<string, unknown>;
+  try {
+    recipe = JSON.parse(await readText(path));
+  } catch (error) {
+    if (error instanceof HalftoneError) throw error;
+    throw new HalftoneError("OPTION_INVALID", path, "text that is not JSON", "a recipe as quantize writes it beside its outputs");
+  }
+  for (const [key, value] of Object.entries(recipe ?? {})) {
+    if (key === "preprocessing") continue;
+    const field = recipeFields[key as keyof QuantizeOptions];
+    if (!field)
+      throw new HalftoneError("OPTION_INVALID", `${path}, field '${key}'`, "an unknown field", Object.keys(recipeFields).join(", "));
+    if (!field[0](value)) throw new HalftoneError("OPTION_INVALID", `${path}, field '${key}'`, JSON.stringify(value), field[1]);
+  }
+  return recipe as Partial<Recipe>;
+}
+
+/** `'/REGEX/=weights:int8,ranges:minmax'` */
+export function parseOverride(text: string): Override {
+  const end = text.lastIndexOf("=");
+  const wrong = (found: string, expected: string): HalftoneError =>
+    new HalftoneError("OPTION_INVALID", `--override ${text}`, found, expected);
+  if (end < 1) throw wrong("no '='", "'NODES=OPTION:VALUE,…'");
+  const set: Record<string, unknown> = {};
+  for (const part of text.slice(end + 1).split(",")) {
+    const [key, value] = part.split(":") as [string, string | undefined];
+    const field = layerFields[key as keyof LayerOptions];
+    if (!field || value === undefined) throw wrong(`'${part}'`, `${Object.keys(layerFields).join(", ")}, each with ':VALUE'`);
+    const parsed = key === "weights" || key === "activations" ? widthOf(value, wrong) : value;
+    if (!field[0](parsed)) throw wrong(`'${part}'`, `${key}: ${field[1]}`);
+    set[key] = parsed;
+  }
+  return { nodes: text.slice(0, end), set };
+}
+
+function widthOf(text: string, wrong: (found: string, expected: string) => HalftoneError): number {
+  try {
+    return parseWidth(text);
+  } catch {
+    throw wrong(`'${text}'`, "int2 … int8");
+  }
+}
+
+/** Defaults, then the recipe file, then flags. */
+export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): QuantizeOptions {
+  const { preprocessing: _, ...fromFile } = recipe;
+  const { samples, weights, activations, granularity, ranges, method, residual, seed } = flags;
+  const fromFlags: Partial<QuantizeOptions> = {
+    samples,
+    weights,
+    activations,
+    granularity,
+    ranges,
+    method,
+    residual,
+    seed,
+    exclude: flags.exclude?.length ? flags.exclude : undefined,
+    overrides: flags.override?.length ? flags.override.map(parseOverride) : undefined,
+  };
+  const given = Object.fromEntries(Object.entries(fromFlags).filter(([, value]) => value !== undefined));
+  return { ...defaultOptions, ...fromFile, ...given };
+}

@@ -1,0 +1,102 @@
+// What commands print: results on stdout, progress and errors on stderr; with --json one object on stdout.
+import cliProgress from "cli-progress";
+import { HalftoneError } from "../errors.ts";
+import type { Progress } from "../tasks/types.ts";
+
+/** 0 done, 1 the input or the run failed, 2 the command line is wrong. */
+export const exitCodes = { done: 0, failure: 1, usage: 2 } as const;
+
+export interface CommonFlags {
+  readonly json: boolean;
+}
+
+export const jsonFlag = { kind: "boolean", brief: "Print one JSON object instead of text", default: false } as const;
+
+/** A column of labels, then the text: "model     resnet20.onnx". */
+export function say(label: string, text: string): void {
+  process.stdout.write(`${label.padEnd(10)} ${text}\n`);
+}
+
+export function printJson(result: unknown): void {
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+/** A progress bar with time left on a terminal, nothing elsewhere. */
+export class ProgressBar {
+  readonly #bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    format: "{stage} {bar} {value}/{total} {left}",
+    barsize: 28,
+    hideCursor: true,
+    clearOnComplete: true,
+    linewrap: false,
+  });
+  #stage = "";
+
+  readonly report = (progress: Progress): void => {
+    if (progress.total === undefined) return;
+    const left = progress.secondsLeft === undefined ? "" : `${duration(progress.secondsLeft)} left`;
+    if (this.#stage !== progress.stage) {
+      this.stop();
+      this.#stage = progress.stage;
+      this.#bar.start(progress.total, progress.done, { stage: progress.stage.padEnd(10), left });
+    } else this.#bar.update(progress.done, { left });
+  };
+
+  stop(): void {
+    if (this.#stage) this.#bar.stop();
+    this.#stage = "";
+  }
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+export function bytes(count: number): string {
+  if (count < 1000) return `${count} B`;
+  return count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(2)} MB`;
+}
+
+export const percent = (value: number): string => `${value.toFixed(2)} %`;
+export const count = (value: number): string => value.toLocaleString("en-US");
+
+/** Rows of cells under a header, columns aligned: numbers to the right. */
+export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const cells = [header, ...rows.map((row) => row.map(String))];
+  const widths = header.map((_, c) => Math.max(...cells.map((row) => row[c]!.length)));
+  const right = header.map((_, c) => rows.length > 0 && rows.every((row) => /^[-−]?[\d.,]*( ?[%a-zA-Z]{1,2})?$/.test(String(row[c]))));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, c) => (right[c] ? cell.padStart(widths[c]!) : cell.padEnd(widths[c]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/**
+ * Runs a command's body. A HalftoneError becomes one sentence (or one JSON object) and an exit code; anything else is our bug and
+ * keeps its stack. Ctrl-C cancels through the signal; a second one ends the process.
+ */
+export async function guarded(flags: CommonFlags, body: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController();
+  const interrupt = (): void => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on("SIGINT", interrupt);
+  try {
+    await body(controller.signal);
+  } catch (error) {
+    if (!(error instanceof HalftoneError)) throw error;
+    if (flags.json) printJson({ error: error.toData() });
+    else process.stderr.write(`${error.message}\n`);
+    process.exitCode = error.code === "OPTION_INVALID" ? exitCodes.usage : exitCodes.failure;
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
+}
