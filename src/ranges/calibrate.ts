@@ -2,11 +2,8 @@
 
 import type { Dataset, Preprocessing, RawSample } from "../data/types.ts";
 import { throwIfAborted } from "../errors.ts";
-import { createExecutor } from "../tasks/executor.ts";
-import { blobOf } from "../tasks/hash.ts";
+import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "../tasks/index.ts";
 import type { CalibrateOptions, CalibrateResult } from "../tasks/kinds/calibrate.ts";
-import { createMeter } from "../tasks/progress.ts";
-import type { Task, WorkOptions } from "../tasks/types.ts";
 import { Histogram } from "./histogram.ts";
 
 export interface CalibrationRun extends WorkOptions {
