@@ -6,6 +6,16 @@ function copy(dst: usize, src: usize, n: i32): void {
   for (; n > 0; n--, dst += 4, src += 4) store<f32>(dst, load<f32>(src));
 }
 
+/** Copies n floats by whole vectors: up to 3 more are read, and written where the next window part will be. */
+function copyLoosely(dst: usize, src: usize, n: i32): void {
+  const end = dst + ((<usize>n) << 2);
+  do {
+    v128.store(dst, v128.load(src));
+    dst += 16;
+    src += 16;
+  } while (dst < end);
+}
+
 function zero(dst: usize, n: i32): void {
   for (; n >= 4; n -= 4, dst += 16) v128.store(dst, f32x4.splat(0));
   for (; n > 0; n--, dst += 4) store<f32>(dst, 0);
@@ -20,8 +30,8 @@ function accumulate(dst: usize, src: usize, n: i32): void {
 /**
  * Windows of `count` neighbouring outputs of one row; positions outside the image are 0.
  *
- * @param dst      f32[count][kh][kw][channels]
- * @param src      f32[h][w][c], moved to the first channel of the group
+ * @param dst      f32[count][kh][kw][channels] and 3 floats of room
+ * @param src      f32[h][w][c], readable 3 floats beyond; moved to the first channel of the group
  * @param channels of the group, at most c
  * @param y        image row of the first tap of the output row (negative in the padding)
  * @param x        image column of the first tap of the first output
@@ -45,26 +55,30 @@ export function im2col(
   count: i32,
 ): void {
   const window = kw * channels;
+  const windowBytes = (<usize>window) << 2;
   const dense = dx == 1 && channels == c;
+  const pixel = (<usize>c) << 2;
+  const rowStep = pixel * w * dy;
   for (; count > 0; count--, x += step) {
-    // With dense taps the columns inside the image are one run: `head` zeros before it, `body` floats of it.
-    const head = min(window, max(0, -x) * channels);
-    const body = max(0, min(window, (w - x) * channels) - head);
-    for (let ky = 0, row = y; ky < kh; ky++, row += dy) {
+    let from = src + pixel * (y * w + x);
+    if (dense && x >= 0 && x + kw <= w) {
+      for (let ky = 0, row = y; ky < kh; ky++, row += dy, from += rowStep) {
+        if (<u32>row < <u32>h) copyLoosely(dst, from, window);
+        else zero(dst, window);
+        dst += windowBytes;
+      }
+      continue;
+    }
+    for (let ky = 0, row = y; ky < kh; ky++, row += dy, from += rowStep) {
       if (<u32>row >= <u32>h) {
         zero(dst, window);
-        dst += (<usize>window) << 2;
-      } else if (dense) {
-        zero(dst, head);
-        copy(dst + (head << 2), src + (((row * w + x) * c + head) << 2), body);
-        zero(dst + ((head + body) << 2), window - head - body);
-        dst += (<usize>window) << 2;
-      } else {
-        for (let kx = 0, column = x; kx < kw; kx++, column += dx) {
-          if (<u32>column < <u32>w) copy(dst, src + (((row * w + column) * c) << 2), channels);
-          else zero(dst, channels);
-          dst += (<usize>channels) << 2;
-        }
+        dst += windowBytes;
+        continue;
+      }
+      for (let kx = 0, column = x; kx < kw; kx++, column += dx) {
+        if (<u32>column < <u32>w) copyLoosely(dst, from + pixel * (column - x), channels);
+        else zero(dst, channels);
+        dst += (<usize>channels) << 2;
       }
     }
   }

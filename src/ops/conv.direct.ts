@@ -44,7 +44,7 @@ export function direct(operands: Operands, s: Convolution): void {
   const k = s.kh * s.kw * inner;
   const pixels = s.n * s.oh * s.ow;
   const block = Math.min(pixels, Math.max(16, Math.min(64, Math.floor(BLOCK_FLOATS / k / 4) * 4)));
-  const windows = context.scratch(block * k * 4);
+  const windows = context.scratch(block * k * 4 + 16);
   for (let first = 0; first < pixels; first += block) {
     const end = Math.min(pixels, first + block);
     for (let g = 0; g < s.groups; g++) {
