@@ -1,3 +1,4 @@
+export { fitSample, imageChannels, type ModelInput, modelInput, stackSamples } from "./batch.ts";
 export { type ByteSource, type FileEntry, type Files, type FileStat, fileSource, memoryFiles, memorySource } from "./files.ts";
 export type { Image } from "./image.ts";
 export { encodeNpy, readElement, readNpyHeader } from "./npy.ts";

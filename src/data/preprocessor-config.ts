@@ -54,10 +54,10 @@ export function readPreprocessorConfig(json: string, place = "preprocessor_confi
 
   const notes: string[] = [];
   const crops = flag("do_center_crop", "crop_size" in config);
-  const crop = crops ? pair(config["crop_size"], "crop_size") : undefined;
+  const crop = crops ? pair(config.crop_size, "crop_size") : undefined;
   let resize: Preprocessing["resize"];
   if (flag("do_resize", "size" in config)) {
-    const size = config["size"];
+    const size = config.size;
     const edge = typeof size === "object" && size !== null && "shortest_edge" in size ? size.shortest_edge : undefined;
     if (edge !== undefined) {
       resize = number(edge, "size.shortest_edge");
@@ -67,7 +67,7 @@ export function readPreprocessorConfig(json: string, place = "preprocessor_confi
       notes.push(`size ${size} is taken as ${crops ? "the short side" : "height and width"}.`);
     } else if (hasSides(size)) resize = pair(size, "size");
     else throw malformed(`size ${JSON.stringify(size)}`, "shortest_edge, or height and width");
-    const resample = config["resample"] ?? bilinear;
+    const resample = config.resample ?? bilinear;
     if (resample !== bilinear)
       notes.push(`resample ${JSON.stringify(resample)} (${resampleNames[resample as number] ?? "unknown"}) is done as bilinear.`);
     if ("crop_pct" in config) notes.push("crop_pct is not applied.");
@@ -75,7 +75,7 @@ export function readPreprocessorConfig(json: string, place = "preprocessor_confi
   for (const name of ["do_pad", "do_thumbnail", "do_align_long_axis", "do_reduce_labels"])
     if (flag(name, false)) notes.push(`${name} is not applied.`);
 
-  const scale = flag("do_rescale", true) ? number(config["rescale_factor"] ?? 1 / 255, "rescale_factor") : 1;
+  const scale = flag("do_rescale", true) ? number(config.rescale_factor ?? 1 / 255, "rescale_factor") : 1;
   const normalizes = flag("do_normalize", "image_mean" in config);
   const preprocessing: Preprocessing = {
     ...(resize === undefined ? {} : { resize }),

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { HalftoneError } from "../../src/errors.ts";
-import { createExecutor, defaultWorkers } from "../../src/tasks/executor.ts";
+import { createExecutor, defaultWorkers } from "../../src/tasks/executors/index.ts";
 import { createInlineExecutor } from "../../src/tasks/executors/inline.ts";
 import { createPool } from "../../src/tasks/executors/pool.ts";
 import { blobOf, sha256 } from "../../src/tasks/hash.ts";

@@ -6,6 +6,15 @@ import { type Lane, runOrdered } from "./ordered.ts";
 import type { WorkerApi } from "./serve.ts";
 import { spawnWorker, type WorkerHandle } from "./spawn.ts";
 
+/** The more workers, the more memory; beyond this many they are worth it on request only. */
+const mostByDefault = 8;
+
+/** As many workers as the machine runs at once, at most 8. */
+export function defaultWorkers(): number {
+  const os = globalThis.process?.getBuiltinModule?.("node:os");
+  return Math.min(os?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1, mostByDefault);
+}
+
 interface LiveWorker {
   readonly handle: WorkerHandle;
   readonly remote: Remote<WorkerApi>;

@@ -1,5 +1,6 @@
 import type { TaskKinds } from "../kinds.ts";
+import { calibrate } from "./calibrate.ts";
 import { evaluate } from "./evaluate.ts";
 
 /** Every kind of task that a worker can do. */
-export const taskKinds: TaskKinds = { evaluate };
+export const taskKinds: TaskKinds = { calibrate, evaluate };

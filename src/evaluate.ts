@@ -1,0 +1,168 @@
+// How well a model does on labelled samples, and how near it is to another one: the same for a float model and an integer program.
+import { checkPreprocessing, defaultPreprocessing } from "./data/preprocess.ts";
+import type { Dataset, Preprocessing } from "./data/types.ts";
+import { HalftoneError } from "./errors.ts";
+import { log } from "./ops/math.ts";
+import { readPlan } from "./plan/reader.ts";
+import { createInlineExecutor } from "./tasks/executors/inline.ts";
+import { blobOf } from "./tasks/hash.ts";
+import type { EvaluateOptions as TaskOptions, EvaluateResult } from "./tasks/kinds/evaluate.ts";
+import { arithmeticOf } from "./tasks/kinds/models.ts";
+import { taskKinds } from "./tasks/kinds/table.ts";
+import { createMeter } from "./tasks/progress.ts";
+import type { Task, WorkOptions } from "./tasks/types.ts";
+
+export interface EvaluateOptions extends WorkOptions {
+  /** At most so many samples, after the first `skip`. */
+  readonly limit?: number | undefined;
+  readonly skip?: number | undefined;
+  /** Absent: what the plan remembers, or the default of the data's format. */
+  readonly preprocessing?: Preprocessing | undefined;
+  /** A second model, run on the same samples: mostly the float one that a plan was made of. */
+  readonly against?: Uint8Array | undefined;
+}
+
+/** Percent, rounded to 0.01. */
+export interface Accuracy {
+  readonly top1: number;
+  readonly top5: number;
+}
+
+/** `top1` and `top5` are absent for data without labels. */
+export interface Evaluation extends Partial<Accuracy> {
+  readonly samples: number;
+  /** Samples on which both models' first answers are equal, in percent, rounded to 0.01. */
+  readonly agreement?: number | undefined;
+  /** 10 log10(Σ r² / Σ (r − x)²) over all logits x of the model and r of `against`; Infinity when they are equal. Rounded to 0.01 dB. */
+  readonly logitSqnrDb?: number | undefined;
+  /** The second model's own accuracy. */
+  readonly against?: Accuracy | undefined;
+}
+
+/** Samples a task: the batch of the float engine. Fixed, so that results do not depend on the number of workers. */
+const slice = 16;
+
+/**
+ * Runs a model over a data set, in slices of 16 samples. A hit in top-k: fewer than k logits are greater than the label's.
+ *
+ * @param model bytes of an ONNX model (run in the float engine) or of a plan (run in integers)
+ * @throws HalftoneError of the model, the data, LABEL_RANGE naming the sample, CANCELLED
+ */
+export async function evaluate(model: Uint8Array, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+  const { against, signal } = options;
+  const skip = checkCount(options.skip ?? 0, "--skip");
+  const end = Math.min(dataset.length, skip + checkCount(options.limit ?? Number.MAX_SAFE_INTEGER, "--limit"));
+  if (end <= skip)
+    throw new HalftoneError("DATA_EMPTY", dataset.name, `no sample after the first ${skip} of ${dataset.length}`, "at least one");
+  if (!dataset.labelled && !against)
+    throw new HalftoneError(
+      "DATA_MISMATCH",
+      dataset.name,
+      "no labels",
+      "labels, or a second model to compare with",
+      "Give labels, or --against MODEL.",
+    );
+
+  const blobs = await Promise.all((against ? [model, against] : [model]).map(blobOf));
+  const taskOptions: TaskOptions = {
+    models: blobs.map(({ hash, bytes }) => ({ hash, arithmetic: arithmeticOf(bytes) })),
+    preprocessing: checkPreprocessing(options.preprocessing ?? (await remembered(model)) ?? (await defaultOf(dataset))),
+  };
+  async function* tasks(): AsyncGenerator<Task> {
+    for (let start = skip; start < end; start += slice) {
+      const stop = Math.min(start + slice, end);
+      const payload = await dataset.read(start, stop);
+      yield { kind: "evaluate", options: taskOptions, shared: blobs, payload, label: `evaluate samples ${start}…${stop - 1}` };
+    }
+  }
+
+  const scores = blobs.map(() => ({ top1: 0, top5: 0 }));
+  const difference = { agreeing: 0, signal: 0, noise: 0 };
+  let samples = 0;
+  const meter = createMeter("evaluate", end - skip, options.onProgress);
+  const executor = options.executor ?? createInlineExecutor(taskKinds);
+  await executor.run<EvaluateResult>(
+    tasks(),
+    ({ labels, logits }) => {
+      if (dataset.labelled) for (const [i, own] of logits.entries()) score(scores[i]!, own, labels);
+      if (against) compare(difference, logits[0]!, logits[1]!, labels.length);
+      samples += labels.length;
+      meter(samples);
+    },
+    { signal },
+  );
+  const accuracies = dataset.labelled
+    ? scores.map(({ top1, top5 }): Accuracy => ({ top1: percent(top1, samples), top5: percent(top5, samples) }))
+    : [];
+  return {
+    samples,
+    ...accuracies[0],
+    ...(against && { agreement: percent(difference.agreeing, samples), logitSqnrDb: decibels(difference.signal, difference.noise) }),
+    ...(accuracies[1] && { against: accuracies[1] }),
+  };
+}
+
+function checkCount(value: number, place: string): number {
+  if (!Number.isInteger(value) || value < 0) throw new HalftoneError("OPTION_INVALID", place, String(value), "a whole number, 0 or more");
+  return value;
+}
+
+async function remembered(model: Uint8Array): Promise<Preprocessing | undefined> {
+  return arithmeticOf(model) === "integer" ? ((await readPlan(model)).preprocessing as Preprocessing | undefined) : undefined;
+}
+
+async function defaultOf(dataset: Dataset): Promise<Preprocessing> {
+  const [first] = await dataset.read(0, 1);
+  return defaultPreprocessing(first!.format);
+}
+
+function score(hits: { top1: number; top5: number }, logits: Float32Array, labels: Int32Array): void {
+  const classes = logits.length / labels.length;
+  for (const [i, label] of labels.entries()) {
+    const row = logits.subarray(i * classes, (i + 1) * classes);
+    const own = row[label]!;
+    let greater = 0;
+    for (const value of row) if (value > own) greater++;
+    if (greater < 1) hits.top1++;
+    if (greater < 5) hits.top5++;
+  }
+}
+
+function compare(
+  sums: { agreeing: number; signal: number; noise: number },
+  x: Float32Array,
+  reference: Float32Array,
+  samples: number,
+): void {
+  if (x.length !== reference.length)
+    throw new HalftoneError(
+      "SHAPE_MISMATCH",
+      "--against",
+      `${reference.length / samples} classes`,
+      `${x.length / samples}, as the model has`,
+    );
+  const classes = x.length / samples;
+  for (let i = 0; i < samples; i++)
+    if (firstLargest(x.subarray(i * classes, (i + 1) * classes)) === firstLargest(reference.subarray(i * classes, (i + 1) * classes)))
+      sums.agreeing++;
+  for (let i = 0; i < x.length; i++) {
+    const r = reference[i]!;
+    const error = r - x[i]!;
+    sums.signal += r * r;
+    sums.noise += error * error;
+  }
+}
+
+function firstLargest(row: Float32Array): number {
+  let at = 0;
+  for (let i = 1; i < row.length; i++) if (row[i]! > row[at]!) at = i;
+  return at;
+}
+
+function percent(part: number, whole: number): number {
+  return Math.round((part / whole) * 10_000) / 100;
+}
+
+function decibels(signal: number, noise: number): number {
+  return noise === 0 ? Number.POSITIVE_INFINITY : Math.round((1000 * log(signal / noise)) / log(10)) / 100;
+}

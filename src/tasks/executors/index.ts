@@ -1,0 +1,21 @@
+import { HalftoneError } from "../../errors.ts";
+import { createInlineExecutor } from "./inline.ts";
+import { createPool } from "./pool.ts";
+import { taskKinds } from "../kinds/table.ts";
+import type { Executor } from "../types.ts";
+
+export interface ExecutorOptions {
+  /** 0 runs in-line, in the caller's thread. */
+  readonly workers: number;
+  /** Script of the workers; absent: the built one of this package. */
+  readonly workerUrl?: URL | string | undefined;
+}
+
+/** @throws HalftoneError OPTION_INVALID */
+export async function createExecutor({ workers, workerUrl }: ExecutorOptions): Promise<Executor> {
+  if (!Number.isInteger(workers) || workers < 0 || workers > 256)
+    throw new HalftoneError("OPTION_INVALID", "--workers", String(workers), "an integer of 0…256");
+  return workers === 0 ? createInlineExecutor(taskKinds) : createPool(workers, workerUrl);
+}
+
+export { defaultWorkers } from "./pool.ts";

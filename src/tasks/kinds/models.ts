@@ -1,0 +1,92 @@
+import { imageChannels, type ModelInput, modelInput, stackSamples } from "../../data/batch.ts";
+import type { Preprocessing, Sample } from "../../data/types.ts";
+import { createEngine } from "../../engine/index.ts";
+import { HalftoneError } from "../../errors.ts";
+import { prepare } from "../../graph/prepare.ts";
+import { readModel } from "../../onnx/read.ts";
+import { createSession } from "../../runtime/index.ts";
+import type { TaskContext } from "../context.ts";
+
+/** Which arithmetic a file runs in: an ONNX model in float32, a plan in integers. */
+export type Arithmetic = "float" | "integer";
+
+/** A model that turns samples into logits, whatever its arithmetic. */
+export interface Classifier {
+  readonly input: ModelInput;
+  /** Of images, where the model's input says so. */
+  readonly channels: number | undefined;
+  /** The preprocessing that the model itself remembers. */
+  readonly preprocessing: Preprocessing | undefined;
+  /** First output, [samples, classes] row-major. @param places of the samples, for messages */
+  run(samples: readonly Sample[], places: readonly string[], context: TaskContext): Promise<Float32Array>;
+}
+
+/** A plan is a safetensors file: after eight bytes of length comes the brace of its header. An ONNX file begins with a field tag. */
+export function arithmeticOf(bytes: Uint8Array): Arithmetic {
+  return bytes[8] === 0x7b && bytes[6] === 0 && bytes[7] === 0 ? "integer" : "float";
+}
+
+export const openClassifier: Readonly<Record<Arithmetic, (bytes: Uint8Array) => Promise<Classifier>>> = {
+  async float(bytes) {
+    const graph = prepare(readModel(bytes));
+    const input = modelInput(graph);
+    const engine = await createEngine(graph);
+    return {
+      input,
+      channels: imageChannels(input.dims),
+      preprocessing: undefined,
+      async run(samples, places, context) {
+        const step = input.batch ?? samples.length;
+        const parts: Float32Array[] = [];
+        for (let start = 0; start < samples.length; start += step) {
+          const end = Math.min(start + step, samples.length);
+          const feed = stackSamples(samples.slice(start, end), places.slice(start, end), input);
+          const output = engine.run(new Map([[input.name, feed]])).get(graph.outputs[0]!)!;
+          const rows = input.batch ?? end - start;
+          if (output.dtype !== "float32" || output.data.length % rows !== 0) throw notLogits(graph.outputs[0]!, output.dims);
+          parts.push((output.data as Float32Array).slice(0, (output.data.length / rows) * (end - start)));
+          await context.breathe();
+        }
+        return joined(parts);
+      },
+    };
+  },
+
+  async integer(bytes) {
+    const session = await createSession(bytes);
+    const { plan } = session;
+    const value = plan.values[plan.inputs[0]!]!;
+    if (plan.inputs.length !== 1)
+      throw new HalftoneError("INPUT_MISMATCH", "plan", `${plan.inputs.length} inputs`, "one input for the samples");
+    const input: ModelInput = { name: value.name, dims: value.dims, batch: 1 };
+    const output = plan.values[plan.outputs[0]!]!.name;
+    return {
+      input,
+      channels: imageChannels(value.dims),
+      preprocessing: plan.preprocessing as Preprocessing | undefined,
+      async run(samples, places, context) {
+        const parts: Float32Array[] = [];
+        for (const [i, sample] of samples.entries()) {
+          const feed = stackSamples([sample], [places[i]!], input);
+          parts.push(session.run({ [input.name]: feed.data as Float32Array })[output]!.values);
+          await context.breathe();
+        }
+        return joined(parts);
+      },
+    };
+  },
+};
+
+function notLogits(name: string, dims: readonly number[]): HalftoneError {
+  return new HalftoneError("SHAPE_MISMATCH", `output '${name}'`, `[${dims.join(", ")}]`, "float32 [samples, classes]");
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    out.set(part, offset);
+    offset += part.length;
+  }
+  return out;
+}
