@@ -9,6 +9,7 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
   dts: true,
   outDir: "dist",
   noExternal: ["@assemblyscript/loader"],
+  external: [/^node:/],
   copy: [
     { from: "build/integer.wasm", to: "dist/build/integer.wasm" },
     { from: "build/float.wasm", to: "dist/build/float.wasm" },
