@@ -175,7 +175,7 @@ export function checkPool(context: Context, step: PoolStep): void {
     "equal channels and pitches",
   );
   const taps = step.window[0] * step.window[1];
-  context.spend("multiplications", to.height * to.width * to.pitch * taps);
+  context.spend("moved", to.height * to.width * to.pitch * taps);
   const r = step.requantization;
   context.require(
     (step.kernel === "avgpool") === (r !== undefined),

@@ -1,8 +1,10 @@
 // Strided copies: every element read and written lies in its buffer, none is written twice, and padding is never taken for an element.
 import type { Context, Interval, Written } from "./context.ts";
 import { union } from "./context.ts";
-import { logicalElements, physicalDims, storedElements } from "./layout.ts";
+import { channelsOf, logicalElements, storedElements } from "./layout.ts";
 import type { CopyStep, PlanValue } from "./types.ts";
+
+const mostCalls = 65_536;
 
 function checkReach(
   context: Context,
@@ -52,7 +54,7 @@ export function eachCopied(step: CopyStep, visit: (from: number, to: number) => 
 function mark(context: Context, step: CopyStep, input: PlanValue, output: PlanValue, copied: Required<Written>["copied"]): boolean {
   const { bits } = copied!;
   const [inPitch, outPitch] = [input.pitch, output.pitch];
-  const [inChannels, outChannels] = [physicalDims(input).at(-1)!, physicalDims(output).at(-1)!];
+  const [inChannels, outChannels] = [channelsOf(input), channelsOf(output)];
   eachCopied(step, (from, to) => {
     const bit = 1 << (to & 31);
     if ((bits[to >>> 5]! & bit) !== 0)
@@ -84,6 +86,12 @@ export function checkCopy(context: Context, step: CopyStep): void {
   const count = dims.reduce((product, extent) => product * extent, 1);
   const size = storedElements(output);
   context.require(count <= size, () => `${count} elements copied`, `at most the ${size} of '${output.name}'`);
+  // The kernel loops over four axes; each index of the others is a call of its own.
+  const calls = dims
+    .filter((extent) => extent > 1)
+    .slice(0, -4)
+    .reduce((product, extent) => product * extent, 1);
+  context.require(calls <= mostCalls, () => `${calls} copies of four axes`, `at most ${mostCalls}`);
 
   const before = context.written[step.output];
   context.require(

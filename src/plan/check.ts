@@ -6,7 +6,7 @@ import { checkCopy } from "./check-copy.ts";
 import { checkAdd, checkLookup, checkMul, checkSoftmax } from "./check-elementwise.ts";
 import { Context } from "./context.ts";
 import { malformed, show } from "./fields.ts";
-import { physicalDims, storedBytes } from "./layout.ts";
+import { channelsOf, storedBytes } from "./layout.ts";
 import { checkLifetimes } from "./lifetimes.ts";
 import { program } from "./program.ts";
 import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } from "./types.ts";
@@ -43,13 +43,21 @@ export function checkVersions(version: unknown, arithmetic: unknown): void {
     );
 }
 
+/** Kernels that walk whole rows of one buffer along those of another read at most so much behind its end. */
+const mostPadding = 15;
+
 function checkValue(value: PlanValue, index: number, arenaBytes: number): void {
   const place = `plan value ${index} '${value.name}'`;
   const rank = value.dims.length;
-  if (value.order.length !== rank || new Set(value.order).size !== rank || Math.max(...value.order) !== rank - 1)
+  if (value.order.length !== rank || new Set(value.order).size !== rank || value.order.some((axis) => axis >= rank))
     throw malformed(`${place} order`, show(value.order), `a permutation of ${rank} axes`);
-  const channels = physicalDims(value).at(-1)!;
-  if (value.pitch < channels) throw malformed(`${place} pitch`, `${value.pitch}`, `at least the ${channels} elements of the last axis`);
+  const channels = channelsOf(value);
+  if (value.pitch < channels || value.pitch > channels + mostPadding)
+    throw malformed(
+      `${place} pitch`,
+      `${value.pitch}`,
+      `${channels} to ${channels + mostPadding}: the last axis, and at most ${mostPadding} lanes`,
+    );
   if (value.offset % 16 !== 0) throw malformed(`${place} offset`, `${value.offset}`, "a multiple of 16");
   const end = value.offset + storedBytes(value);
   if (end > arenaBytes) throw malformed(place, `bytes up to ${end}`, `an end inside the arena of ${arenaBytes} bytes`);

@@ -10,8 +10,8 @@ export function union(a: Interval, b: Interval): Interval {
 }
 
 /**
- * What one sample may cost: far above any network, and small enough that a hostile plan ends. `moved` counts elements written and
- * elements of tensors read, which bounds the time of the checks and of packing as well.
+ * What one sample may cost: far above any network, and small enough that a hostile plan ends. `moved` counts elements written, taps
+ * of pools and elements of tensors read, which bounds the time of the checks and of packing as well.
  */
 const mostWork = { multiplications: 2 ** 40, moved: 2 ** 32 } as const;
 

@@ -6,6 +6,11 @@ export function physicalDims(value: PlanValue): number[] {
   return value.order.map((axis) => value.dims[axis]!);
 }
 
+/** Elements of the last axis in memory, without its padding. */
+export function channelsOf(value: PlanValue): number {
+  return value.dims[value.order.at(-1) ?? 0] ?? 1;
+}
+
 /** Elements of the buffer, padding lanes included. */
 export function storedElements(value: PlanValue): number {
   return physicalDims(value)

@@ -10,6 +10,11 @@ export function stepInputs(step: Step): readonly number[] {
   return [step.input];
 }
 
+/** Indices of steps after which their output is whole: the last of the copies that write one value, every other kernel's step. */
+export function completions(plan: Plan): ReadonlySet<number> {
+  return new Set(new Map(plan.steps.map((step, index) => [step.output, index])).values());
+}
+
 /** Steps first…last during which a value must be kept; inputs live from step −1, outputs to the step after the last. */
 export interface Lifetime {
   readonly first: number;

@@ -54,8 +54,8 @@ const stride = integer(-limits.arenaBytes, limits.arenaBytes);
 
 const value = record<PlanValue>({
   name: text,
-  dims: list(extent, 1, limits.rank),
-  order: list(integer(0, limits.rank - 1), 1, limits.rank),
+  dims: list(extent, 0, limits.rank),
+  order: list(integer(0, limits.rank - 1), 0, limits.rank),
   pitch: extent,
   type: oneOf("int8", "int32"),
   offset: integer(0, limits.arenaBytes),
@@ -110,7 +110,8 @@ const step = variant<"kernel", Step>("kernel", {
     ...base,
     inputs: pair(valueIndex),
     multipliers: pair(int32),
-    bits,
+    // Fewer would need differences of codes shifted out of their 32 bits.
+    bits: integer(10, 62),
     zero: code,
     lo: code,
     hi: code,

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkPlan, readPlan } from "../../src/plan/reader.ts";
 import { plansEqual, writePlan } from "../../src/plan/writer.ts";
@@ -19,4 +18,3 @@ test("a plan reads back as it was written", async () => {
     expect(await writePlan(back)).toEqual(bytes);
   }
 });
-

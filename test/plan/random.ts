@@ -72,7 +72,7 @@ export class Builder {
       name: `v${this.values.length}`,
       dims,
       order: order ?? natural,
-      pitch: this.dice.chance(80) ? pitchOf(channels) : channels + this.dice.between(0, 3),
+      pitch: this.dice.chance(80) ? pitchOf(channels) : channels + this.dice.between(0, 15),
       type,
       offset: 0,
       scale: Array.from({ length: scales }, () => Math.fround(this.dice.between(1, 1000) / 4096)),
@@ -146,17 +146,19 @@ interface Windowed {
   readonly out: [number, number];
 }
 
-/** A window that fits the extents; `maxPad` of the window's span is the most padding. */
-function windowOn(dice: Dice, extents: readonly [number, number]): Windowed | undefined {
+/** A window that fits the extents; `beyond` is how much padding may exceed what the window reaches over (convolutions only). */
+function windowOn(dice: Dice, extents: readonly [number, number], beyond = 0): Windowed | undefined {
   const one = (extent: number): [w: number, s: number, d: number, p: number, q: number, out: number] => {
     const [w, s, d] = [dice.between(1, 4), dice.between(1, 3), dice.chance(75) ? 1 : 2];
-    const [p, q] = extent >= d ? [dice.between(0, (w - 1) * d), dice.between(0, (w - 1) * d)] : [0, 0];
+    const most = (w - 1) * d + beyond;
+    const [p, q] = extent >= d ? [dice.between(0, most), dice.between(0, most)] : [0, 0];
     const span = (w - 1) * d + 1;
     return [w, s, d, p, q, Math.floor((extent + p + q - span) / s) + 1];
   };
   const [y, x] = [one(extents[0]), one(extents[1])];
   const starts = ([, s, , p, , out]: typeof y): number => (out - 1) * s - p;
-  if (y[5] < 1 || x[5] < 1 || starts(y) >= extents[0] || starts(x) >= extents[1]) return undefined;
+  if (y[5] < 1 || x[5] < 1) return undefined;
+  if (beyond === 0 && (starts(y) >= extents[0] || starts(x) >= extents[1])) return undefined;
   return { window: [y[0], x[0]], stride: [y[1], x[1]], dilation: [y[2], x[2]], pads: [y[3], x[3], y[4], x[4]], out: [y[5], x[5]] };
 }
 
@@ -178,13 +180,14 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     const x = values[input]!;
     if (x.dims.length !== 3 && x.dims.length > 2) return undefined;
     const view = imageView(x);
-    const geometry = windowOn(dice, [view.height, view.width]);
+    const geometry = windowOn(dice, [view.height, view.width], dice.chance(15) ? 3 : 0);
     if (geometry === undefined) return undefined;
     if (x.dims.length === 1 && geometry.out[0] * geometry.out[1] !== 1) return undefined;
     if (x.dims.length === 2 && geometry.out[0] !== 1) return undefined;
     const divisors = [1, 2, 3, 4, view.channels].filter((g) => view.channels % g === 0);
     const groups = dice.chance(50) ? 1 : dice.pick(divisors);
-    const channels = groups === view.channels && dice.chance(70) ? view.channels : groups * dice.between(1, Math.max(1, Math.floor(20 / groups)));
+    const channels =
+      groups === view.channels && dice.chance(70) ? view.channels : groups * dice.between(1, Math.max(1, Math.floor(20 / groups)));
     const [height, width] = geometry.out;
     const dims = x.dims.length === 1 ? [channels] : x.dims.length === 2 ? [width, channels] : [channels, height, width];
     const kind = dice.pick(["requantize", "requantize", "residual", "accumulator"] as const);
@@ -194,7 +197,8 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     const bias = Int32Array.from({ length: channels }, () => dice.between(-20_000, 20_000));
     const bounds = Array.from({ length: channels }, (_, c) => {
       let [lo, hi] = [bias[c]!, bias[c]!];
-      for (const w of weights.subarray(c * taps, (c + 1) * taps)) [lo, hi] = [lo + Math.min(w * -128, w * 127), hi + Math.max(w * -128, w * 127)];
+      for (const w of weights.subarray(c * taps, (c + 1) * taps))
+        [lo, hi] = [lo + Math.min(w * -128, w * 127), hi + Math.max(w * -128, w * 127)];
       return [lo, hi] as const;
     });
     const magnitudes = bounds.map(([lo, hi]) => Math.max(-lo, hi));
@@ -207,7 +211,10 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
       const bits = dice.between(16, 36);
       const magnitude = Math.max(...magnitudes);
       const factor = (range: number): Int32Array =>
-        Int32Array.from({ length: channels }, () => Math.min(2 ** 31 - 1, dice.between(0, Math.ceil((2 ** bits * 128) / range))) * dice.pick([1, 1, 1, -1]));
+        Int32Array.from(
+          { length: channels },
+          () => Math.min(2 ** 31 - 1, dice.between(0, Math.ceil((2 ** bits * 128) / range))) * dice.pick([1, 1, 1, -1]),
+        );
       return {
         kind: "residual",
         value: index,
@@ -242,7 +249,7 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
   add(builder, input, written) {
     const { dice, values } = builder;
     const b = operand(builder, input, written);
-    const bits = dice.between(1, 30);
+    const bits = dice.between(10, 30);
     const multipliers = [dice.between(-(2 ** bits), 2 ** bits), dice.between(-(2 ** bits), 2 ** bits)] as const;
     const output = like(builder, values[input]!);
     builder.steps.push({ kernel: "add", nodes: [], inputs: [input, b], output, multipliers, bits, ...builder.clamp() });
@@ -254,7 +261,15 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     const b = operand(builder, input, written);
     const output = like(builder, values[input]!);
     const multiplier = dice.chance(5) ? 0 : 2 ** 30 + dice.between(0, 2 ** 30 - 1);
-    builder.steps.push({ kernel: "mul", nodes: [], inputs: [input, b], output, multiplier, shift: dice.between(-12, -3), ...builder.clamp() });
+    builder.steps.push({
+      kernel: "mul",
+      nodes: [],
+      inputs: [input, b],
+      output,
+      multiplier,
+      shift: dice.between(-12, -3),
+      ...builder.clamp(),
+    });
     return output;
   },
 
@@ -275,7 +290,7 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     const view = imageView(x);
     const whole = dice.chance(25);
     const geometry = whole
-      ? { window: [view.height, view.width], stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0], out: [1, 1] } as Windowed
+      ? ({ window: [view.height, view.width], stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0], out: [1, 1] } as Windowed)
       : windowOn(dice, [view.height, view.width]);
     if (geometry === undefined) return undefined;
     const { window, stride, dilation, pads, out } = geometry;
@@ -294,7 +309,7 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
 
   softmax(builder, input) {
     const { dice, values } = builder;
-    const table = Uint32Array.from({ length: 256 }, (_, i) => (i === 0 ? 2 ** 23 : dice.between(0, 2 ** 23 >>> Math.min(i, 23))));
+    const table = Uint32Array.from({ length: 256 }, (_, i) => (i === 0 ? 2 ** 23 : dice.between(0, (2 ** 23) >>> Math.min(i, 23))));
     const output = like(builder, values[input]!);
     builder.steps.push({ kernel: "softmax", nodes: [], input, output, table: builder.tensor(table) });
     return output;
@@ -304,7 +319,20 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     const { dice, values } = builder;
     const x = values[input]!;
     const fill = dice.chance(50) ? dice.between(-128, 127) : undefined;
-    const order = dice.pick(x.dims.length === 3 ? [[0, 1, 2], [1, 2, 0], [2, 0, 1]] : x.dims.length === 2 ? [[0, 1], [1, 0]] : [[0]]);
+    const order = dice.pick(
+      x.dims.length === 3
+        ? [
+            [0, 1, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+          ]
+        : x.dims.length === 2
+          ? [
+              [0, 1],
+              [1, 0],
+            ]
+          : [[0]],
+    );
     const output = builder.value(x.dims, x.type, order);
     const [inStrides, outStrides] = [logicalStrides(x), logicalStrides(values[output]!)];
     builder.steps.push({ kernel: "copy", nodes: [], input, output, dims: x.dims, inStrides, inOffset: 0, outStrides, outOffset: 0, fill });
@@ -328,7 +356,17 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     for (const part of parts) {
       const { dims } = values[part]!;
       const inStrides = logicalStrides(values[part]!);
-      builder.steps.push({ kernel: "copy", nodes: [], input: part, output, dims, inStrides, inOffset: 0, outStrides: out, outOffset: first * out[0]! });
+      builder.steps.push({
+        kernel: "copy",
+        nodes: [],
+        input: part,
+        output,
+        dims,
+        inStrides,
+        inOffset: 0,
+        outStrides: out,
+        outOffset: first * out[0]!,
+      });
       first += dims[0]!;
     }
     return output;

@@ -22,7 +22,8 @@ export function direct(layer: Layer): Producer {
   const runs = merged ? 1 : kw;
   const inner = kh * kw * tap;
   const pairs = Math.ceil(inner / 2);
-  const pointwise = kh === 1 && kw === 1 && shape.stride[0] === 1 && columns === 1 && ungrouped && tap % 2 === 0;
+  // Only a flat grid's pixels lie one behind the other: strides and borders also lead to a single column.
+  const pointwise = input !== layer.x && ungrouped && tap % 2 === 0;
   const rowPitch = pointwise ? tap * 2 : roundUp(inner * 2, 16);
 
   const wanted = Math.max(8, Math.min(slicePixels, Math.floor(sliceBytes / rowPitch)));
