@@ -31,7 +31,8 @@ const roundUp4 = (x: number): number => Math.ceil(x / 4) * 4;
  */
 export function algorithmFor(s: Convolution): Algorithm {
   const dense = s.sy === 1 && s.sx === 1;
-  if (s.kh === 1 && s.kw === 1 && dense && s.h === s.oh && s.w === s.ow) return "pointwise";
+  const whole = s.h === s.oh && s.w === s.ow && s.top === 0 && s.left === 0;
+  if (s.kh === 1 && s.kw === 1 && dense && whole) return "pointwise";
   if (s.groups > 1) return s.groups === s.c && s.o === s.c ? "depthwise" : "direct";
   const suited = s.kh === 3 && s.kw === 3 && dense && s.dy === 1 && s.dx === 1 && Math.min(s.c, s.o) >= FEWEST_CHANNELS;
   if (!suited) return "direct";

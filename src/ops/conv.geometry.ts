@@ -2,7 +2,8 @@
 import type { DeviceTensor, ForwardContext } from "../engine/types.ts";
 import type { FloatKernels } from "../engine/kernels.ts";
 import type { GraphNode } from "../graph/types.ts";
-import { number, numbersAttribute, text } from "./shape.ts";
+import { number, numbersAttribute } from "./shape.ts";
+import { extent, paddingOf, type Window, windowOf } from "./windows.ts";
 
 /** y[n, oy, ox] reads x[n, oy·sy − top + ky·dy, ox·sx − left + kx·dx]; images are channels-last. */
 export interface Convolution {
@@ -55,8 +56,9 @@ export function weightStrides(weights: DeviceTensor): { outer: number; inner: nu
   return weights.layout === "row-major" ? { outer: inner * taps, inner: taps, tap: 1 } : { outer: inner * taps, inner: 1, tap: inner };
 }
 
-/** [rows, columns] of the spatial sizes of a rank-3 or rank-4 value. */
-const plane = (sizes: readonly number[]): [number, number] => (sizes.length === 1 ? [1, sizes[0]!] : [sizes[0]!, sizes[1]!]);
+/** [rows, columns] of one or two spatial axes. */
+const plane = (sizes: readonly number[], missing: number): [number, number] =>
+  sizes.length === 1 ? [missing, sizes[0]!] : [sizes[0]!, sizes[1]!];
 
 /** Rank 3 or 4, nothing empty: what the kernels are made for. */
 export function fitsKernels(dims: readonly (readonly number[] | undefined)[]): boolean {
@@ -65,67 +67,22 @@ export function fitsKernels(dims: readonly (readonly number[] | undefined)[]): b
   return [...x, ...weights].every((size) => size > 0);
 }
 
-interface Axis {
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  /** Explicit padding before the first position. */
-  readonly pad: number;
-}
-
-function axesOf(node: GraphNode, weights: readonly number[]): Axis[] {
-  const kernel = weights.slice(2);
-  const strides = numbersAttribute(node, "strides");
-  const dilations = numbersAttribute(node, "dilations");
-  const pads = numbersAttribute(node, "pads");
-  return kernel.map((k, i) => ({ kernel: k, stride: strides?.[i] ?? 1, dilation: dilations?.[i] ?? 1, pad: pads?.[i] ?? 0 }));
-}
-
-const extent = ({ kernel, dilation }: Axis): number => (kernel - 1) * dilation + 1;
-
-function assemble(
-  node: GraphNode,
-  axes: readonly Axis[],
-  x: readonly number[],
-  y: readonly number[],
-  starts: readonly number[],
-): Convolution {
-  const [h, w] = plane(x.slice(2));
-  const [oh, ow] = plane(y.slice(2));
-  const flat = axes.length === 1;
-  const column = axes.at(-1)!;
-  const row: Axis = flat ? { kernel: 1, stride: 1, dilation: 1, pad: 0 } : axes[0]!;
-  return {
-    n: x[0]!,
-    h,
-    w,
-    c: x[1]!,
-    o: y[1]!,
-    oh,
-    ow,
-    groups: number(node, "group", 1),
-    kh: row.kernel,
-    kw: column.kernel,
-    sy: row.stride,
-    sx: column.stride,
-    dy: row.dilation,
-    dx: column.dilation,
-    top: flat ? 0 : starts[0]!,
-    left: starts.at(-1)!,
-  };
+function assemble(node: GraphNode, window: Window, x: readonly number[], y: readonly number[], starts: readonly number[]): Convolution {
+  const [h, w] = plane(x.slice(2), 1);
+  const [oh, ow] = plane(y.slice(2), 1);
+  const [kh, kw] = plane(window.kernel, 1);
+  const [sy, sx] = plane(window.strides, 1);
+  const [dy, dx] = plane(window.dilations, 1);
+  const [top, left] = plane(starts, 0);
+  const groups = number(node, "group", 1);
+  return { n: x[0]!, h, w, c: x[1]!, o: y[1]!, oh, ow, groups, kh, kw, sy, sx, dy, dx, top, left };
 }
 
 /** The shape of a Conv node (ONNX), with `auto_pad` resolved. */
 export function convolutionOf(node: GraphNode, x: readonly number[], weights: readonly number[], y: readonly number[]): Convolution {
-  const axes = axesOf(node, weights);
-  const mode = text(node, "auto_pad", "NOTSET");
-  const starts = axes.map((axis, i) => {
-    if (mode === "NOTSET") return axis.pad;
-    if (mode === "VALID") return 0;
-    const total = Math.max(0, (y[i + 2]! - 1) * axis.stride + extent(axis) - x[i + 2]!);
-    return mode === "SAME_UPPER" ? Math.floor(total / 2) : Math.ceil(total / 2);
-  });
-  return assemble(node, axes, x, y, starts);
+  const window = windowOf(node, weights.slice(2));
+  const starts = window.kernel.map((_, axis) => paddingOf(window, x[axis + 2]!, axis)[0]);
+  return assemble(node, window, x, y, starts);
 }
 
 /**
@@ -138,15 +95,16 @@ export function transposedConvolutionOf(
   weights: readonly number[],
   y: readonly number[],
 ): Convolution {
-  const axes = axesOf(node, weights);
-  const mode = text(node, "auto_pad", "NOTSET");
-  const computed = mode.startsWith("SAME") || numbersAttribute(node, "output_shape") !== undefined;
+  const window = windowOf(node, weights.slice(2));
+  const { auto, pads, strides } = window;
+  const given = auto === "NOTSET" && numbersAttribute(node, "output_shape") === undefined;
   const extra = numbersAttribute(node, "output_padding");
-  const starts = axes.map((axis, i) => {
-    if (mode === "VALID") return 0;
-    if (!computed) return axis.pad;
-    const total = Math.max(0, (x[i + 2]! - 1) * axis.stride + (extra?.[i] ?? 0) + extent(axis) - y[i + 2]!);
-    return mode === "SAME_UPPER" ? Math.floor(total / 2) : Math.ceil(total / 2);
+  const starts = window.kernel.map((_, axis) => {
+    if (auto === "VALID") return 0;
+    if (given) return pads[axis]!;
+    const full = (x[axis + 2]! - 1) * strides[axis]! + (extra?.[axis] ?? 0) + extent(window, axis);
+    const half = Math.max(0, full - y[axis + 2]!) / 2;
+    return auto === "SAME_UPPER" ? Math.floor(half) : Math.ceil(half);
   });
-  return assemble(node, axes, y, x, starts);
+  return assemble(node, window, y, x, starts);
 }

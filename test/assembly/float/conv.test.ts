@@ -95,6 +95,13 @@ test.for<[string, Problem, Algorithm]>([
   ],
   ["1×1, stride 2", { n: 3, c: 17, o: 8, size: [9, 8], kernel: [1, 1], geometry: { strides: [2, 2] } }, "direct"],
   ["1×1 with padding", { n: 1, c: 6, o: 5, size: [4, 4], kernel: [1, 1], geometry: { pads: [1, 0, 1, 2] } }, "direct"],
+  ["1×1, moved by padding and cropping", { n: 2, c: 6, o: 5, size: [4, 4], kernel: [1, 1], geometry: { pads: [1, 0, -1, 0] } }, "direct"],
+  ["cropping", { n: 2, c: 8, o: 9, size: [12, 13], kernel: [3, 3], geometry: { pads: [-1, 2, -2, -3] } }, "winograd4"],
+  [
+    "depthwise, cropping",
+    { n: 2, c: 8, o: 8, size: [12, 13], kernel: [3, 3], geometry: { groups: 8, pads: [-1, 2, -2, -3] } },
+    "depthwise",
+  ],
   ["1×1, groups", { n: 2, c: 12, o: 21, size: [5, 5], kernel: [1, 1], geometry: { groups: 3 } }, "pointwise"],
   ["long sums", { n: 1, c: 600, o: 10, size: [5, 5], kernel: [3, 3], geometry: { strides: [2, 2], pads: [1, 1, 1, 1] } }, "direct"],
   [
