@@ -73,7 +73,7 @@ const pooling = (op: string): Row => ({
       { pads: [...begin, ...end], ceil_mode: r.int(0, 1) },
       { auto_pad: r.pick(["SAME_UPPER", "SAME_LOWER", "VALID"]) },
     ]);
-    const include = op === "AveragePool" ? { count_include_pad: r.int(0, 1) } : {};
+    const include: Record<string, Attribute> = op === "AveragePool" ? { count_include_pad: r.int(0, 1) } : {};
     return {
       inputs: [feed(r.tensor(dims))],
       attributes: { kernel_shape: kernel, strides: each(1, 3), ...padding, ...include },
