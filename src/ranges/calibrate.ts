@@ -15,15 +15,15 @@ export interface CalibrationRun extends WorkOptions {
   /** How many samples to use, at most; fewer than there are are taken evenly spaced, since folders are sorted by class. */
   readonly samples: number;
   readonly preprocessing: Preprocessing;
-  /** Samples per task. Changes memory, never the result. */
+  /** Samples per task: one batch of the float engine, whose sums may round differently in batches of another size. */
   readonly slice?: number | undefined;
 }
 
 const defaultSlice = 8;
 
 /**
- * One histogram per value, by name. The bytes of the result depend on model, samples and preprocessing alone: not on slices, workers
- * or completion order. Memory does not depend on the number of samples: executors hold a few slices at a time, and a histogram has
+ * One histogram per value, by name. The bytes of the result depend on model, samples, preprocessing and slice alone: not on workers or
+ * completion order. Memory does not depend on the number of samples: executors hold a few slices at a time, and a histogram has
  * the size of the octaves it has seen.
  *
  * @throws HalftoneError from data, model and engine, CANCELLED
