@@ -5,12 +5,14 @@ import { convAccumulators } from "../../src/ops/integer/conv.ts";
 import { copyStrided } from "../../src/ops/integer/copy.ts";
 import { addCodes, lookupCodes, mulCodes } from "../../src/ops/integer/elementwise.ts";
 import { averagePoolCodes, maxPoolCodes } from "../../src/ops/integer/pool.ts";
-import { addRounded, type Rounding, requantize, toCode } from "../../src/ops/integer/requantize.ts";
+import { addRounded, type CodeRange, type Rounding, requantize, toCode } from "../../src/ops/integer/requantize.ts";
 import { softmaxCodes } from "../../src/ops/integer/softmax.ts";
 import type { Size } from "../../src/ops/integer/window.ts";
-import type { ConvStep, Plan, PlanTensor, PlanValue, Step } from "../../src/plan/types.ts";
+import type { ConvStep, Plan, PlanTensor, PlanValue, Requantization, Step } from "../../src/plan/types.ts";
 import type { IntegerKernels } from "../../src/runtime/kernels.ts";
+import { Program } from "../../src/runtime/program.ts";
 import { type Call, prepareStep } from "../../src/runtime/step.ts";
+import { requantizing } from "../../src/runtime/steps/epilogue.ts";
 import { image } from "../../src/runtime/steps/image.ts";
 
 const binary = readFileSync(new URL("../../build/integer.wasm", import.meta.url));
@@ -224,4 +226,39 @@ export function referenceStep(plan: Plan, step: Step, inputs: ReadonlyMap<number
       return out.filter((_, i) => i % pitch < channels);
     }
   }
+}
+
+/** Requantizes int32 accumulators [pixels][channels] by the wasm epilogue that the runtime would choose. */
+export function requantizeByKernel(
+  acc: Int32Array,
+  multiplier: Int32Array,
+  shift: Int32Array,
+  rounding: Rounding,
+  bound: number,
+  range: CodeRange,
+): Int8Array {
+  const channels = multiplier.length;
+  const pixels = acc.length / channels;
+  const bench = new Bench();
+  const output = bench.value([pixels, channels], { pitch: Math.ceil(channels / 8) * 8 });
+  const r = { multiplier: bench.tensor(multiplier), shift: bench.tensor(shift), rounding, ...range } as Requantization;
+  const program = new Program();
+  const to = { program, plan: bench.plan(), kernels, output: image(bench.values[output]!), first: 0, count: channels };
+  const emit = requantizing({ ...to, bound: () => bound }, r);
+  const panels = Math.ceil(channels / 8);
+  const block = program.scratch(panels * pixels * 32);
+  emit({ acc: block, panelPitch: pixels * 32, firstPixel: 0, pixels, firstPanel: 0, panels });
+  const base = Math.ceil(kernels.heapBase() / 16) * 16;
+  const [scratch, arena] = [base + program.constantBytes, base + program.constantBytes + program.scratchBytes];
+  const calls = program.bind(kernels.memory, { constants: base, scratch, arena });
+  const words = new Int32Array(kernels.memory.buffer, scratch, panels * pixels * 8);
+  acc.forEach((a, i) => {
+    const [p, c] = [Math.floor(i / channels), i % channels];
+    words[((c >> 3) * pixels + p) * 8 + (c & 7)] = a;
+  });
+  for (const { run, args } of calls) run(...args);
+  const at = arena + bench.values[output]!.offset;
+  const pitch = bench.values[output]!.pitch;
+  const bytes = new Int8Array(kernels.memory.buffer);
+  return Int8Array.from(acc, (_, i) => bytes[at + Math.floor(i / channels) * pitch + (i % channels)]!);
 }

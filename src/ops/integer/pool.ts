@@ -30,15 +30,15 @@ export interface Averaging extends CodeRange {
   readonly rounding: Rounding;
 }
 
-/** zero + round(Σ (code − zeroPoint) · m[taps]); taps outside add 0 and count only with `includePads` and inside the padding. */
-export function averagePoolCodes(
+/** Σ (code − zeroPoint) of each window → `mean(sum, taps)`; taps outside add 0 and count only with `includePads` and inside the padding. */
+function meanPool(
   x: Int8Array,
   size: Size,
   outSize: Size,
   shape: IntegerWindow,
   zeroPoint: number,
   includePads: boolean,
-  averaging: Averaging,
+  mean: (sum: number, taps: number) => number,
 ): Int8Array {
   const { pads } = shape;
   return pool(size, outSize, (oy, ox, c) => {
@@ -49,6 +49,30 @@ export function averagePoolCodes(
       const padded = y >= -pads[0] && y < size[0] + pads[2] && col >= -pads[1] && col < size[1] + pads[3];
       if (inside || (includePads && padded)) taps++;
     });
-    return toCode(requantize(sum, averaging.multiplier[taps - 1]!, averaging.shift[taps - 1]!, averaging.rounding), averaging);
+    return mean(sum, taps);
+  });
+}
+
+/** zero + round(Σ (code − zeroPoint) · m[taps]), clamped: one rounding into a scale of its own. */
+export function averagePoolCodes(
+  x: Int8Array,
+  size: Size,
+  outSize: Size,
+  shape: IntegerWindow,
+  zeroPoint: number,
+  includePads: boolean,
+  averaging: Averaging,
+): Int8Array {
+  const { multiplier, shift, rounding } = averaging;
+  return meanPool(x, size, outSize, shape, zeroPoint, includePads, (sum, taps) =>
+    toCode(requantize(sum, multiplier[taps - 1]!, shift[taps - 1]!, rounding), averaging),
+  );
+}
+
+/** TensorFlow Lite's average pool: Σ code / taps, halves away from zero, in the scale of the input. Not an arithmetic of the runtime. */
+export function averagePoolAway(x: Int8Array, size: Size, outSize: Size, shape: IntegerWindow, lo: number, hi: number): Int8Array {
+  return meanPool(x, size, outSize, shape, 0, false, (sum, taps) => {
+    const magnitude = Math.floor((Math.abs(sum) + (taps >> 1)) / taps);
+    return Math.min(Math.max(sum < 0 ? -magnitude : magnitude, lo), hi);
   });
 }

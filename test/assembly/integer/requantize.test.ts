@@ -1,11 +1,7 @@
 import { expect, test } from "vitest";
-import { addRounded, quantizeMultiplier, type Rounding, requantize } from "../../../src/ops/integer/requantize.ts";
-import type { Requantization } from "../../../src/plan/types.ts";
-import { Program } from "../../../src/runtime/program.ts";
-import { requantizing } from "../../../src/runtime/steps/epilogue.ts";
-import { image } from "../../../src/runtime/steps/image.ts";
+import { addRounded, quantizeMultiplier, requantize } from "../../../src/ops/integer/requantize.ts";
 import { readGolden } from "../../formats/golden.ts";
-import { Bench, kernels, Random } from "../../runtime/harness.ts";
+import { Random, requantizeByKernel } from "../../runtime/harness.ts";
 
 interface Golden {
   quantize_multiplier: { m: number; q: number; shift: number }[];
@@ -35,41 +31,14 @@ test.for(golden.avgpool)("the mean of $n taps of sum $sum, halves to even", ({ s
   expect(requantize(sum, multiplier, shift, "even")).toBe(even);
 });
 
-/** Requantizes int32 accumulators [pixels][channels] by the wasm epilogue that the runtime would choose. */
-function byKernel(acc: Int32Array, multiplier: Int32Array, shift: Int32Array, rounding: Rounding, bound: number): Int8Array {
-  const channels = multiplier.length;
-  const pixels = acc.length / channels;
-  const bench = new Bench();
-  const output = bench.value([pixels, channels], { pitch: Math.ceil(channels / 8) * 8 });
-  const r = { multiplier: bench.tensor(multiplier), shift: bench.tensor(shift), rounding, zero: 3, lo: -128, hi: 127 } as Requantization;
-  const program = new Program();
-  const to = { program, plan: bench.plan(), kernels, output: image(bench.values[output]!), first: 0, count: channels };
-  const emit = requantizing({ ...to, bound: () => bound }, r);
-  const panels = Math.ceil(channels / 8);
-  const block = program.scratch(panels * pixels * 32);
-  emit({ acc: block, panelPitch: pixels * 32, firstPixel: 0, pixels, firstPanel: 0, panels });
-  const base = Math.ceil(kernels.heapBase() / 16) * 16;
-  const [scratch, arena] = [base + program.constantBytes, base + program.constantBytes + program.scratchBytes];
-  const calls = program.bind(kernels.memory, { constants: base, scratch, arena });
-  const words = new Int32Array(kernels.memory.buffer, scratch, panels * pixels * 8);
-  acc.forEach((a, i) => {
-    const [p, c] = [Math.floor(i / channels), i % channels];
-    words[((c >> 3) * pixels + p) * 8 + (c & 7)] = a;
-  });
-  for (const { run, args } of calls) run(...args);
-  const at = arena + bench.values[output]!.offset;
-  const pitch = bench.values[output]!.pitch;
-  const bytes = new Int8Array(kernels.memory.buffer);
-  return Int8Array.from(acc, (_, i) => bytes[at + Math.floor(i / channels) * pitch + (i % channels)]!);
-}
-
+const range = { zero: 3, lo: -128, hi: 127 };
 const clamp = (y: number): number => Math.min(127, Math.max(-128, y + 3));
 
 test.for(["even", "single", "double"] as const)("the wasm epilogues reproduce the golden values, rounding %s", (rounding) => {
   for (const { q, shift, x, ...rounded } of golden.requant) {
     const expected = rounded[rounding === "single" ? "up" : rounding].map(clamp);
     const row = (v: number): Int32Array => Int32Array.of(v);
-    expect([...byKernel(Int32Array.from(x), row(q), row(shift), rounding, 2147483648)]).toEqual(expected);
+    expect([...requantizeByKernel(Int32Array.from(x), row(q), row(shift), rounding, 2147483648, range)]).toEqual(expected);
   }
 });
 
@@ -93,7 +62,7 @@ test.for(["even", "single", "double"] as const)(
         return Math.max(-bound, Math.min(bound, any));
       });
       const expected = Array.from(acc, (a, i) => clamp(requantize(a, multiplier[i % channels]!, shift[i % channels]!, rounding)));
-      expect([...byKernel(acc, multiplier, shift, rounding, bound)], `seed ${seed}`).toEqual(expected);
+      expect([...requantizeByKernel(acc, multiplier, shift, rounding, bound, range)], `seed ${seed}`).toEqual(expected);
     }
   },
 );
