@@ -43,7 +43,8 @@ class QdqWriter {
     if (weights) {
       const { encoding, codes, dims } = weights;
       inputs[1] = this.#dequantizedConstant(node.inputs[1]!, `${node.name}_weight`, { dtype: "int8", dims, data: codes }, encoding);
-      if (node.inputs[2]) inputs[2] = this.#bias(node, encoding) ?? inputs[2];
+      const bias = node.inputs[2] && this.#bias(node, encoding);
+      if (bias) inputs[2] = bias;
     }
     const sited = node.outputs.filter((name) => this.#quantized.activations.has(name));
     // A site on a graph output keeps the output's name for the dequantized value.

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { HalftoneError } from "../../errors.ts";
-import { evaluate } from "../../evaluate.ts";
+import { type Evaluation, evaluate } from "../../evaluate.ts";
 import { lower } from "../../lower/lower.ts";
 import { toQdq } from "../../onnx/qdq.ts";
 import { writeModel } from "../../onnx/write.ts";
@@ -9,8 +9,7 @@ import { writePlan } from "../../plan/writer.ts";
 import type { Plan } from "../../plan/types.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
-import { defaultWorkers } from "../../tasks/executors/pool.ts";
-import { createExecutor } from "../../tasks/executors/index.ts";
+import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { readBytes, writeWhole } from "../files.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
@@ -51,7 +50,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           `${plan.steps.length} integer steps · ${bytes(weightBytes(plan))} of constants · ${bytes(plan.arenaBytes)} of activations`,
         );
 
-      let accuracy: Awaited<ReturnType<typeof evaluate>> | undefined;
+      let accuracy: Evaluation | undefined;
       if (flags.test && planBytes) {
         const test = await openData(flags.test, flags.labelOffset);
         accuracy = await evaluate(planBytes, test, { against: model, limit: flags.limit, preprocessing, ...work });

@@ -1,0 +1,143 @@
+import { HalftoneError } from "../../errors.ts";
+import { prepare } from "../../graph/prepare.ts";
+import type { Graph } from "../../graph/types.ts";
+import { readModel } from "../../onnx/read.ts";
+import { readPlan } from "../../plan/reader.ts";
+import type { Plan, Step } from "../../plan/types.ts";
+import type { Preprocessing } from "../../data/index.ts";
+import { findUnits, unitNodes, unitOutputs } from "../../quantized/units.ts";
+import { type LayerDrift, measureDrift } from "../../report/drift.ts";
+import { constantBytesOf } from "../../report/layers.ts";
+import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
+import { readBytes } from "../files.ts";
+import { bytes, guarded, printJson, say, table } from "../terminal.ts";
+import type { InspectFlags } from "./inspect.ts";
+
+export const run = (flags: InspectFlags, path: string): Promise<void> =>
+  guarded(flags, async (signal) => {
+    const file = await readBytes(path);
+    if (path.endsWith(".onnx")) {
+      if (flags.against)
+        throw new HalftoneError("OPTION_INVALID", "--against", "a float model to inspect", "an integer program (.halftone)");
+      return showGraph(prepare(readModel(file)), path, flags.json);
+    }
+    const plan = await readPlan(file);
+    showPlan(plan, path, flags.against ? await driftOf(plan, flags, signal) : undefined, flags.json);
+  });
+
+async function driftOf(plan: Plan, flags: InspectFlags, signal: AbortSignal): Promise<LayerDrift[]> {
+  if (!flags.data) throw new HalftoneError("OPTION_INVALID", "--against", "no --data", "samples to run both on", "Add --data PATH.");
+  const dataset = await openData(flags.data, flags.labelOffset);
+  const preprocessing =
+    hasPreprocessing(flags) || !plan.preprocessing ? await readPreprocessing(flags, dataset) : (plan.preprocessing as Preprocessing);
+  const samples = await dataset.read(0, Math.min(flags.samples, dataset.length));
+  return measureDrift(await readBytes(flags.against!), plan, samples, preprocessing, signal);
+}
+
+function showGraph(graph: Graph, path: string, json: boolean): void {
+  const units = findUnits(graph, "wide").map((unit) => {
+    const nodes = unitNodes(unit);
+    const parameters = nodes.flatMap((node) => node.inputs).reduce((sum, name) => sum + (graph.constants.get(name)?.data.length ?? 0), 0);
+    return {
+      operators: nodes.map(({ op }) => op).join(" + "),
+      names: nodes.map(({ name }) => name),
+      shape: unitOutputs(unit).map((name) => shapeText(graph.facts.get(name)?.dims)),
+      parameters,
+    };
+  });
+  if (json) {
+    printJson({ file: path, inputs: ports(graph, graph.inputs), outputs: ports(graph, graph.outputs), units });
+    return;
+  }
+  say("file", path);
+  for (const [label, names] of [
+    ["input", graph.inputs],
+    ["output", graph.outputs],
+  ] as const) {
+    for (const { name, dtype, shape } of ports(graph, names)) say(label, `${name} · ${dtype} ${shape}`);
+  }
+  const rows = units.map(({ operators, names, shape, parameters }, i) => [i, operators, shape.join(" "), parameters, names[0]!]);
+  process.stdout.write(`\n${table(["unit", "operators", "output", "parameters", "first node"], rows)}\n`);
+}
+
+const shapeText = (dims: readonly unknown[] | undefined): string => (dims ? `[${dims.join(", ")}]` : "?");
+
+const ports = (graph: Graph, names: readonly string[]): { name: string; dtype: string; shape: string }[] =>
+  names.map((name) => ({ name, dtype: graph.facts.get(name)?.dtype ?? "?", shape: shapeText(graph.facts.get(name)?.dims) }));
+
+function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undefined, json: boolean): void {
+  const driftAt = new Map(drift?.map((layer) => [layer.step, layer]));
+  const steps = plan.steps.map((step, i) => {
+    const output = plan.values[step.output]!;
+    return {
+      step: i,
+      kernel: step.kernel,
+      nodes: step.nodes,
+      shape: output.dims,
+      type: output.type,
+      scale: output.scale,
+      zeroPoint: output.zeroPoint,
+      epilogue: step.kernel === "conv" ? epilogueText(step.epilogue) : undefined,
+      accumulator: step.kernel === "conv" ? step.accumulator : undefined,
+      bytes: constantBytesOf(plan, step),
+      sqnrDb: driftAt.get(i)?.sqnrDb,
+      largest: driftAt.get(i)?.largest,
+    };
+  });
+  const constants = [...plan.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (json) {
+    const { arithmetic, version, arenaBytes, provenance, preprocessing, labels } = plan;
+    printJson({ file: path, arithmetic, version, arenaBytes, constants, preprocessing, labels, provenance, steps });
+    return;
+  }
+  say("file", path);
+  say("contract", `${plan.arithmetic}, plan version ${plan.version}: int32 accumulators, one rounding, half to even`);
+  for (const [label, indices] of [
+    ["input", plan.inputs],
+    ["output", plan.outputs],
+  ] as const) {
+    for (const index of indices) {
+      const { name, dims, type, scale, zeroPoint } = plan.values[index]!;
+      say(label, `${name} · ${type} [${dims.join(", ")}] · real = ${scaleText(scale)} · (code − ${zeroPoint})`);
+    }
+  }
+  say("memory", `${bytes(constants)} of constants, ${bytes(plan.arenaBytes)} of activations at the peak`);
+  const source = plan.provenance?.source;
+  if (source) say("made of", `${source} (sha-256 ${String(plan.provenance?.sourceHash).slice(0, 12)}…)`);
+  const header = [
+    "step",
+    "kernel",
+    "output",
+    "type",
+    "scale",
+    "zero",
+    "accumulator",
+    "bits",
+    "bytes",
+    ...(drift ? ["SQNR dB"] : []),
+    "epilogue",
+    "nodes",
+  ];
+  const rows = steps.map(({ step, kernel, shape, type, scale, zeroPoint, epilogue, accumulator, bytes: size, sqnrDb, nodes }) => [
+    step,
+    kernel,
+    shape.join("×"),
+    type,
+    scaleText(scale),
+    zeroPoint,
+    accumulator ? `${accumulator[0]} … ${accumulator[1]}` : "",
+    accumulator ? 33 - Math.clz32(Math.max(-accumulator[0] - 1, accumulator[1])) : "",
+    size,
+    ...(drift ? [sqnrDb === undefined ? "" : sqnrDb.toFixed(1)] : []),
+    epilogue ?? "",
+    nodes.length > 1 ? `${nodes[0]} … ${nodes.at(-1)}` : (nodes[0] ?? ""),
+  ]);
+  process.stdout.write(`\n${table(header, rows)}\n`);
+}
+
+const scaleText = (scale: readonly number[]): string => (scale.length === 1 ? scale[0]!.toPrecision(4) : `${scale.length} scales`);
+
+function epilogueText(epilogue: Extract<Step, { kernel: "conv" }>["epilogue"]): string {
+  if (epilogue.kind === "requantize") return `requantize (${epilogue.rounding})`;
+  return epilogue.kind === "residual" ? "residual, wide" : "int32";
+}
