@@ -7,6 +7,7 @@ import { movementKernels } from "./movement.forward.ts";
 import { normalizationKernels } from "./normalization.forward.ts";
 import { poolKernels } from "./pool.forward.ts";
 import { reduceKernels } from "./reduce.forward.ts";
+import { resizeKernels } from "./resize.forward.ts";
 import { softmaxKernels } from "./softmax.forward.ts";
 import { unaryKernels } from "./unary.forward.ts";
 
@@ -20,6 +21,7 @@ const families: readonly (readonly ForwardKernel<FloatKernels>[])[] = [
   normalizationKernels,
   reduceKernels,
   poolKernels,
+  resizeKernels,
 ];
 
 /** The float.wasm implementation of each operator that has one; all others run their reference. */

@@ -2,7 +2,8 @@
 import type { FloatKernels } from "../engine/kernels.ts";
 import type { DeviceTensor, ForwardKernel } from "../engine/types.ts";
 import type { GraphNode } from "../graph/types.ts";
-import { number, numbersAttribute, text } from "./shape.ts";
+import { number, numbersAttribute } from "./shape.ts";
+import { paddingOf, windowOf } from "./windows.ts";
 
 interface Axis {
   readonly size: number;
@@ -17,25 +18,18 @@ interface Axis {
 /** A missing row axis: one row, looked at once. */
 const oneRow: Axis = { size: 1, out: 1, kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
 
-/** Rows and columns of a pool, with `auto_pad` resolved. Source: ONNX operators MaxPool, AveragePool. */
+/** Rows and columns of a pool. */
 function axesOf(node: GraphNode, x: readonly number[], y: readonly number[]): [Axis, Axis] {
-  const kernel = numbersAttribute(node, "kernel_shape")!;
-  const strides = numbersAttribute(node, "strides");
-  const dilations = numbersAttribute(node, "dilations");
-  const pads = numbersAttribute(node, "pads");
-  const mode = text(node, "auto_pad", "NOTSET");
-  const axes = kernel.map((k, i): Axis => {
-    const [size, out, stride, dilation] = [x[i + 2]!, y[i + 2]!, strides?.[i] ?? 1, dilations?.[i] ?? 1];
-    const total = Math.max(0, (out - 1) * stride + (k - 1) * dilation + 1 - size);
-    const automatic = mode === "SAME_UPPER" ? Math.floor(total / 2) : mode === "SAME_LOWER" ? Math.ceil(total / 2) : 0;
-    const before = mode === "NOTSET" ? (pads?.[i] ?? 0) : automatic;
-    const after = mode === "NOTSET" ? (pads?.[i + kernel.length] ?? 0) : mode === "VALID" ? 0 : total - automatic;
-    return { size, out, kernel: k, stride, dilation, before, after };
+  const window = windowOf(node, numbersAttribute(node, "kernel_shape")!);
+  const axes = window.kernel.map((kernel, i): Axis => {
+    const size = x[i + 2]!;
+    const [before, after] = paddingOf(window, size, i);
+    return { size, out: y[i + 2]!, kernel, stride: window.strides[i]!, dilation: window.dilations[i]!, before, after };
   });
   return axes.length === 1 ? [oneRow, axes[0]!] : [axes[0]!, axes[1]!];
 }
 
-type Window = readonly [
+type Shape = readonly [
   h: number,
   w: number,
   c: number,
@@ -51,17 +45,17 @@ type Window = readonly [
   dw: number,
 ];
 
-type Pool = (kernels: FloatKernels, node: GraphNode, dst: number, src: number, window: Window, rows: Axis, columns: Axis) => void;
+type Pool = (kernels: FloatKernels, node: GraphNode, dst: number, src: number, shape: Shape, rows: Axis, columns: Axis) => void;
 
-const max: Pool = (kernels, _, dst, src, window) => kernels.maxPool(dst, src, ...window);
+const max: Pool = (kernels, _, dst, src, shape) => kernels.maxPool(dst, src, ...shape);
 
-const average: Pool = (kernels, node, dst, src, window, rows, columns) =>
-  kernels.averagePool(dst, src, ...window, rows.after, columns.after, number(node, "count_include_pad", 0));
+const average: Pool = (kernels, node, dst, src, shape, rows, columns) =>
+  kernels.averagePool(dst, src, ...shape, rows.after, columns.after, number(node, "count_include_pad", 0));
 
 function run(pool: Pool, kernels: FloatKernels, node: GraphNode, x: DeviceTensor, y: DeviceTensor): void {
   const [images, c] = x.dims as [number, number];
   const [r, s] = axesOf(node, x.dims, y.dims);
-  const window: Window = [
+  const shape: Shape = [
     r.size,
     s.size,
     c,
@@ -77,7 +71,7 @@ function run(pool: Pool, kernels: FloatKernels, node: GraphNode, x: DeviceTensor
     s.dilation,
   ];
   for (let i = 0; i < images; i++) {
-    pool(kernels, node, y.ptr + i * r.out * s.out * c * 4, x.ptr + i * r.size * s.size * c * 4, window, r, s);
+    pool(kernels, node, y.ptr + i * r.out * s.out * c * 4, x.ptr + i * r.size * s.size * c * 4, shape, r, s);
   }
 }
 

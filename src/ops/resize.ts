@@ -97,8 +97,49 @@ function choice<T>(node: GraphNode, key: string, otherwise: string, table: Reado
 
 const clamp = (at: number, size: number): number => Math.min(Math.max(at, 0), size - 1);
 
+/** Where one output position reads along an axis: value(low) · (1 − weight) + value(high) · weight, with low = high where weight is 0. */
+export interface Sample {
+  readonly low: number;
+  readonly high: number;
+  readonly weight: number;
+}
+
+type Sampler = (node: GraphNode) => (at: number, from: number) => Sample;
+
+const samplers: Readonly<Record<string, Sampler>> = {
+  nearest(node) {
+    const round = choice(node, "nearest_mode", "round_prefer_floor", nearest);
+    return (at, from) => {
+      const position = clamp(round(at), from);
+      return { low: position, high: position, weight: 0 };
+    };
+  },
+  linear: () => (at, from) => {
+    const floor = Math.floor(at);
+    const low = clamp(floor, from);
+    return { low, high: at === floor ? low : clamp(floor + 1, from), weight: at - floor };
+  },
+};
+
+/** The samples of every output position along every axis, for known sizes. Inputs: x, roi?, scales?, sizes? */
+export function samplesOf(
+  node: GraphNode,
+  from: readonly number[],
+  to: readonly number[],
+  inputs: readonly (Fact | undefined)[],
+): readonly (readonly Sample[])[] {
+  if (number(node, "antialias", 0)) throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), "antialias 1", "plain interpolation");
+  const transform = choice(node, "coordinate_transformation_mode", "half_pixel", coordinates);
+  const sample = choice(node, "mode", "nearest", samplers)(node);
+  return plan(node, from, inputs)!.map(({ scale, length }, a) => {
+    const axis: Sampling = { from: from[a]!, to: to[a]!, scale, length };
+    const still = axis.from === axis.to && scale === 1;
+    return Array.from({ length: axis.to }, (_, at) => sample(still ? at : transform(at, axis), axis.from));
+  });
+}
+
 /** Linear interpolation along one axis after the other, in float64. */
-function linear(x: Tensor, dims: readonly number[], position: (axis: number, at: number) => number): Tensor {
+function linear(x: Tensor, dims: readonly number[], samples: readonly (readonly Sample[])[]): Tensor {
   let data = Float64Array.from(asNumbers(x));
   const sizes = [...x.dims];
   for (const [axis, size] of dims.entries()) {
@@ -106,13 +147,10 @@ function linear(x: Tensor, dims: readonly number[], position: (axis: number, at:
     const inner = count(sizes.slice(axis + 1));
     const outer = count(sizes.slice(0, axis));
     const next = new Float64Array(outer * size * inner);
-    for (let p = 0; p < size; p++) {
-      const at = position(axis, p);
-      const low = Math.floor(at);
-      const [a, b, weight] = [clamp(low, from), clamp(low + 1, from), at - low];
+    for (const [p, { low, high, weight }] of samples[axis]!.entries()) {
       for (let o = 0; o < outer; o++)
         for (let i = 0; i < inner; i++) {
-          const [left, right] = [data[(o * from + a) * inner + i]!, data[(o * from + b) * inner + i]!];
+          const [left, right] = [data[(o * from + low) * inner + i]!, data[(o * from + high) * inner + i]!];
           next[(o * size + p) * inner + i] = weight === 0 ? left : left * (1 - weight) + right * weight;
         }
     }
@@ -122,19 +160,14 @@ function linear(x: Tensor, dims: readonly number[], position: (axis: number, at:
   return fill(x.dtype, dims, (i) => data[i]!);
 }
 
-type Interpolate = (node: GraphNode, x: Tensor, dims: readonly number[], position: (axis: number, at: number) => number) => Tensor;
-
-const modes: Readonly<Record<string, Interpolate>> = {
-  nearest(node, x, dims, position) {
-    const round = choice(node, "nearest_mode", "round_prefer_floor", nearest);
-    const index = separable(
-      x.dims,
-      dims.map((size, axis) => Int32Array.from({ length: size }, (_, p) => clamp(round(position(axis, p)), x.dims[axis]!))),
-    );
-    return pick(x, dims, (i) => index[i]!);
-  },
-  linear: (_, x, dims, position) => linear(x, dims, position),
-};
+/** The one position that every output position shows. */
+function nearestOf(x: Tensor, dims: readonly number[], samples: readonly (readonly Sample[])[]): Tensor {
+  const index = separable(
+    x.dims,
+    samples.map((axis) => axis.map(({ low }) => low)),
+  );
+  return pick(x, dims, (i) => index[i]!);
+}
 
 const resize: Operator = {
   op: "Resize",
@@ -148,15 +181,10 @@ const resize: Operator = {
   },
   reference(node, inputs) {
     const x = required(node, inputs, 0);
-    if (number(node, "antialias", 0)) throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), "antialias 1", "plain interpolation");
     const facts = inputs.map((t) => t && factOf(t));
     const dims = concrete(resize.infer(node, facts));
-    const axes = plan(node, x.dims, facts)!;
-    const transform = choice(node, "coordinate_transformation_mode", "half_pixel", coordinates);
-    const interpolate = choice(node, "mode", "nearest", modes);
-    const sampling = axes.map(({ scale, length }, a): Sampling => ({ from: x.dims[a]!, to: dims[a]!, scale, length }));
-    const still = sampling.map(({ from, to, scale }) => from === to && scale === 1);
-    return [interpolate(node, x, dims, (a, at) => (still[a] ? at : transform(at, sampling[a]!)))];
+    const samples = samplesOf(node, x.dims, dims, facts);
+    return [(text(node, "mode", "nearest") === "linear" ? linear : nearestOf)(x, dims, samples)];
   },
 };
 

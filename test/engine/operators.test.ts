@@ -239,6 +239,22 @@ const rows: readonly Row[] = [
       return { inputs: [feed(r.tensor(dims))], attributes: { blocksize, mode: r.pick(["DCR", "CRD"]) } };
     },
   },
+  {
+    op: "Resize",
+    bound: 2 * ulp,
+    draw(r) {
+      const dims = image(r, 2);
+      const sizes = [dims[0]!, dims[1]!, ...dims.slice(2).map(() => r.int(1, 12))];
+      const scales = Float32Array.from(dims, (_, axis) => (axis < 2 ? 1 : r.real(0.5, 3)));
+      const steering = r.pick<(Operand | undefined)[]>([
+        [undefined, undefined, constant(int64s(sizes))],
+        [undefined, constant(float32([dims.length], scales))],
+      ]);
+      const transform = r.pick(["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric"]);
+      const mode = r.pick(["nearest", "linear"]);
+      return { inputs: [feed(r.tensor(dims)), ...steering], attributes: { mode, coordinate_transformation_mode: transform } };
+    },
+  },
   { op: "Reshape", bound: 0, draw: (r) => ({ inputs: [feed(r.tensor([2, r.int(1, 5), r.int(1, 5), 3])), constant(int64s([0, -1, 3]))] }) },
   { op: "Flatten", bound: 0, draw: (r) => ({ inputs: [feed(r.tensor(dimsOf(r)))], attributes: { axis: r.int(0, 2) } }) },
   { op: "Squeeze", bound: 0, draw: (r) => ({ inputs: [feed(r.tensor([r.int(1, 3), 1, r.int(1, 5), 3])), constant(int64s([1]))] }) },
