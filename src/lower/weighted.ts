@@ -48,7 +48,7 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
   const groups = node.op === "Conv" ? Number(node.attributes.group ?? 1) : 1;
 
   const accumulatorScale = Array.from(weights.scales, (s) => input.scale[0]! * s);
-  const bias = foldedBias(b, node, weights, input);
+  const bias = foldedBias(b, node, unit.bias ?? node.inputs[2], weights, input);
   const intervals = accumulatorIntervals(weights.codes, bias, { lo: -128, hi: 127 }, place);
   const stays = accumulatorValues.has(unit.output);
   const { lo, hi } = union(intervals);
@@ -117,9 +117,9 @@ const scalesOf = (scale: Float32Array, outputs: number): Float64Array =>
   Float64Array.from({ length: outputs }, (_, o) => scale[scale.length === 1 ? 0 : o]!);
 
 /** b′ = rne(b / (s_x·s_w)) − z_x·Σw, exact for padded taps too because they hold z_x. */
-function foldedBias(b: Builder, node: GraphNode, weights: LayerWeights, input: UnplacedValue): Float64Array {
-  const bias = node.inputs[2] ? b.graph.constants.get(node.inputs[2]) : undefined;
-  if (node.inputs[2] && !bias) throw noIntegerForm(node, "a bias computed at run time", "a constant bias");
+function foldedBias(b: Builder, node: GraphNode, name: string | undefined, weights: LayerWeights, input: UnplacedValue): Float64Array {
+  const bias = name ? b.graph.constants.get(name) : undefined;
+  if (name && !bias) throw noIntegerForm(node, "a bias computed at run time", "a constant bias");
   const taps = weights.codes.length / weights.outputs;
   return Float64Array.from({ length: weights.outputs }, (_, o) => {
     let sum = 0;

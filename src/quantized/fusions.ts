@@ -10,6 +10,8 @@ export interface Fusion {
   /** anchor, residual Add and activation, in graph order */
   readonly nodes: readonly GraphNode[];
   readonly output: string;
+  /** Name of the constant that a MatMul's following Add brings: its bias. */
+  readonly bias?: string | undefined;
   /** The Add that is summed inside the anchor's epilogue: `value` is the branch that comes from elsewhere. */
   readonly residual?: { readonly node: GraphNode; readonly value: string } | undefined;
   /** An activation that is a clamp of the codes, in real units. */
@@ -61,6 +63,15 @@ export function clampOf(graph: Graph, node: GraphNode): Clamp | undefined {
 const sameDims = (a: Fact | undefined, b: Fact | undefined): boolean =>
   a?.dims !== undefined && b?.dims !== undefined && a.dims.length === b.dims.length && a.dims.every((d, i) => d === b.dims![i]);
 
+/** An Add of one constant per output channel right behind a MatMul. */
+function biasOf(graph: Graph, matmul: GraphNode, next: GraphNode | undefined): { node: GraphNode; constant: string } | undefined {
+  if (next?.op !== "Add") return undefined;
+  const constant = next.inputs.find((name) => graph.constants.has(name));
+  const outputs = graph.constants.get(matmul.inputs[1]!)!.dims.at(-1)!;
+  const tensor = constant === undefined ? undefined : graph.constants.get(constant)!;
+  return constant !== undefined && tensor?.data.length === outputs && tensor.dims.at(-1) === outputs ? { node: next, constant } : undefined;
+}
+
 /**
  * All fusions, ordered by their last node: that is where a fusion runs, so that a residual branch computed after the anchor is there.
  * With `wide`, an Add of two convolutions belongs to the later one and the earlier leaves as int32.
@@ -79,6 +90,11 @@ export function findFusions(graph: Graph, residualMode: ResidualMode): Fusion[] 
     const nodes = [anchor];
     let output = anchor.outputs[0]!;
     let residual: Fusion["residual"];
+    const bias = anchor.op === "MatMul" && isWeighted(graph, anchor) ? biasOf(graph, anchor, only(output)) : undefined;
+    if (bias) {
+      nodes.push(bias.node);
+      output = bias.node.outputs[0]!;
+    }
     const next = only(output);
     if (residualMode === "wide" && isWeighted(graph, anchor) && next?.op === "Add" && !taken.has(next)) {
       const value = next.inputs[next.inputs[0] === output ? 1 : 0]!;
@@ -95,7 +111,7 @@ export function findFusions(graph: Graph, residualMode: ResidualMode): Fusion[] 
       output = last.outputs[0]!;
     }
     for (const node of nodes) taken.add(node);
-    fusions.push({ anchor, nodes, output, residual, clamp });
+    fusions.push({ anchor, nodes, output, bias: bias?.constant, residual, clamp });
   };
 
   // Later anchors first: a sum of two convolutions is claimed by the second.
