@@ -1,24 +1,23 @@
 // Convolutions as matrix products over pixels, and depthwise ones over channels.
-import { type Convolution, type Operands, weightStrides } from "./conv.geometry.ts";
+import type { Convolution, Operands } from "./conv.geometry.ts";
 import { packed, packVectors, padded } from "./packed.ts";
 
 /** Floats of windows laid out at a time: half of a 1 MiB L2. */
 const BLOCK_FLOATS = 131_072;
 
 /** Weights as panels per group, [groups][⌈o/8⌉][kh][kw][c][8], and bias padded alike. */
-function operandsOf({ context, node, weights, bias }: Operands, s: Convolution): { panels: number; group: number; shift: number } {
+function operandsOf({ context, node, filters, bias }: Operands, s: Convolution): { panels: number; group: number; shift: number } {
   const inner = s.c / s.groups;
   const outer = s.o / s.groups;
   const taps = s.kh * s.kw;
   const group = taps * inner * padded(outer);
-  const stride = weightStrides(weights);
-  const panels = packed(context, node, 1, "panels", s.groups * group, (ptr) => {
+  const panels = packed(context, node, 1, `panels of ${filters.reading}`, s.groups * group, (ptr) => {
     for (let g = 0; g < s.groups; g++) {
-      const from = weights.ptr + g * outer * stride.outer * 4;
-      context.kernels.packPanels(ptr + g * group * 4, from, taps, stride.tap, inner, stride.inner, 1, 0, outer, stride.outer);
+      const from = filters.ptr + g * filters.group * 4;
+      context.kernels.packPanels(ptr + g * group * 4, from, taps, filters.tap, inner, filters.inner, 1, 0, outer, filters.outer);
     }
   });
-  return { panels, group, shift: bias ? packVectors(context, node, 2, bias.ptr, s.groups, outer) : 0 };
+  return { panels, group, shift: packVectors(context, node, 2, bias, s.groups, outer) };
 }
 
 /** 1×1, stride 1, no padding: the image is the matrix. */
@@ -29,7 +28,7 @@ export function pointwise(operands: Operands, s: Convolution): void {
   const outer = s.o / s.groups;
   for (let g = 0; g < s.groups; g++) {
     const bias = shift && shift + g * padded(outer) * 4;
-    const [to, from, b] = [y.ptr + g * outer * 4, x.ptr + g * inner * 4, panels + g * group * 4];
+    const [to, from, b] = [y + g * outer * 4, x + g * inner * 4, panels + g * group * 4];
     context.kernels.gemm(to, s.o, from, s.c, b, bias, s.n * s.h * s.w, outer, inner, clamp.low, clamp.high);
   }
 }
@@ -53,31 +52,33 @@ export function direct(operands: Operands, s: Convolution): void {
         const row = (p - ox) / s.ow;
         const oy = row % s.oh;
         const run = Math.min(end - p, s.ow - ox);
-        const image = x.ptr + (((row - oy) / s.oh) * s.h * s.w * s.c + g * inner) * 4;
+        const image = x + (((row - oy) / s.oh) * s.h * s.w * s.c + g * inner) * 4;
         const to = windows + (p - first) * k * 4;
         const [iy, ix] = [oy * s.sy - s.top, ox * s.sx - s.left];
         kernels.im2col(to, image, s.h, s.w, s.c, inner, s.kh, s.kw, s.dy, s.dx, iy, ix, s.sx, run);
         p += run;
       }
       const bias = shift && shift + g * padded(outer) * 4;
-      const to = y.ptr + (first * s.o + g * outer) * 4;
+      const to = y + (first * s.o + g * outer) * 4;
       kernels.gemm(to, s.o, windows, k, panels + g * group * 4, bias, end - first, outer, k, clamp.low, clamp.high);
     }
   }
 }
 
 /** One filter per channel. */
-export function depthwise({ context, node, x, weights, bias, y, clamp }: Operands, s: Convolution): void {
+export function depthwise({ context, node, x, filters, bias, y, clamp }: Operands, s: Convolution): void {
   const { kernels } = context;
   const taps = s.kh * s.kw;
-  const filters = packed(context, node, 1, "filters", taps * s.c, (ptr) => kernels.transpose(ptr, weights.ptr, s.c, taps));
+  const weights = packed(context, node, 1, `taps of ${filters.reading}`, taps * s.c, (ptr) =>
+    kernels.copy4(ptr, filters.ptr, 1, 1, taps, s.c, 0, 0, filters.tap, filters.group, 0, 0, s.c, 1),
+  );
+  const { low, high } = clamp;
   for (let n = 0; n < s.n; n++) {
-    const image = x.ptr + n * s.h * s.w * s.c * 4;
+    const image = x + n * s.h * s.w * s.c * 4;
     for (let oy = 0; oy < s.oh; oy++) {
-      const to = y.ptr + (n * s.oh + oy) * s.ow * s.c * 4;
-      const [iy, b] = [oy * s.sy - s.top, bias?.ptr ?? 0];
-      const { low, high } = clamp;
-      kernels.depthwise(to, image, filters, b, s.h, s.w, s.c, s.kh, s.kw, s.dy, s.dx, iy, -s.left, s.sx, s.ow, low, high);
+      const to = y + (n * s.oh + oy) * s.ow * s.c * 4;
+      const iy = oy * s.sy - s.top;
+      kernels.depthwise(to, image, weights, bias, s.h, s.w, s.c, s.kh, s.kw, s.dy, s.dx, iy, -s.left, s.sx, s.ow, low, high);
     }
   }
 }

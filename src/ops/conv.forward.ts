@@ -3,8 +3,17 @@ import type { FloatKernels } from "../engine/kernels.ts";
 import type { DeviceTensor, ForwardContext, ForwardKernel } from "../engine/types.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { depthwise, direct, pointwise } from "./conv.direct.ts";
-import { type Clamp, type Convolution, convolutionOf, fitsKernels, noClamp, type Operands } from "./conv.geometry.ts";
-import { transposed } from "./conv.transposed.ts";
+import {
+  type Clamp,
+  type Convolution,
+  convolutionOf,
+  filtersOf,
+  fitsKernels,
+  noClamp,
+  type Operands,
+  transposedConvolutionOf,
+} from "./conv.geometry.ts";
+import { scatter } from "./conv.transposed.ts";
 import { winograd2, winograd4 } from "./conv.winograd.ts";
 
 export type Algorithm = "pointwise" | "depthwise" | "direct" | "winograd2" | "winograd4";
@@ -42,6 +51,11 @@ export function algorithmFor(s: Convolution): Algorithm {
   return products.winograd2 < products.direct ? "winograd2" : "direct";
 }
 
+/** A convolution by the algorithm of its shape. */
+export function runConvolution(operands: Operands, shape: Convolution): void {
+  algorithms[algorithmFor(shape)](operands, shape);
+}
+
 /**
  * Conv (ONNX) of [N,C,L] or [N,C,H,W] with any stride, dilation, padding and groups, and an optional clamp of the result.
  */
@@ -54,7 +68,20 @@ export function convolve(
 ): void {
   const [x, weights, bias] = inputs as [DeviceTensor, DeviceTensor, DeviceTensor | undefined];
   const shape = convolutionOf(node, x.dims, weights.dims, y.dims);
-  algorithms[algorithmFor(shape)]({ context, node, x, weights, bias, y, clamp }, shape);
+  runConvolution({ context, node, x: x.ptr, filters: filtersOf(weights, shape), bias: bias?.ptr ?? 0, y: y.ptr, clamp }, shape);
+}
+
+/** ConvTranspose (ONNX) of [N,C,L] or [N,C,H,W] with any stride, dilation, padding and groups. */
+function transposed(
+  context: ForwardContext<FloatKernels>,
+  node: GraphNode,
+  inputs: readonly (DeviceTensor | undefined)[],
+  y: DeviceTensor,
+): void {
+  const [x, weights, bias] = inputs as [DeviceTensor, DeviceTensor, DeviceTensor | undefined];
+  const shape = transposedConvolutionOf(node, x.dims, weights.dims, y.dims);
+  const filters = filtersOf(weights, shape);
+  scatter({ context, node, x: x.ptr, filters, bias: bias?.ptr ?? 0, y: y.ptr, clamp: noClamp }, shape);
 }
 
 export const convolutionKernels: readonly ForwardKernel<FloatKernels>[] = [

@@ -38,22 +38,49 @@ export interface Clamp {
 
 export const noClamp: Clamp = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
 
-/** What an algorithm works on. `weights` may be constant or computed. */
+/**
+ * Filters as the algorithms read them: weight (o, i, tap) of group g is the float at ptr + 4·(g·group + o·outer + i·inner + t·tap).
+ */
+export interface Filters {
+  readonly ptr: number;
+  readonly group: number;
+  readonly outer: number;
+  readonly inner: number;
+  readonly tap: number;
+  /** Tells this reading of the weights from others, for what is packed once. */
+  readonly reading: string;
+}
+
+/** What an algorithm works on; x and y are channels-last. */
 export interface Operands {
   readonly context: ForwardContext<FloatKernels>;
   readonly node: GraphNode;
-  readonly x: DeviceTensor;
-  readonly weights: DeviceTensor;
-  readonly bias: DeviceTensor | undefined;
-  readonly y: DeviceTensor;
+  readonly x: number;
+  readonly filters: Filters;
+  readonly bias: number;
+  readonly y: number;
   readonly clamp: Clamp;
 }
 
-/** Strides in floats of weights [outer, inner, kh, kw] in either layout. */
-export function weightStrides(weights: DeviceTensor): { outer: number; inner: number; tap: number } {
-  const [, inner, ...kernel] = weights.dims as [number, number, ...number[]];
-  const taps = kernel.reduce((product, k) => product * k, 1);
-  return weights.layout === "row-major" ? { outer: inner * taps, inner: taps, tap: 1 } : { outer: inner * taps, inner: 1, tap: inner };
+/** Weights [o, c / groups, kernel…] in either layout. */
+export function filtersOf({ ptr, dims, layout }: DeviceTensor, s: Convolution): Filters {
+  const [, inner] = dims as [number, number];
+  const taps = s.kh * s.kw;
+  const outer = inner * taps;
+  const group = (s.o / s.groups) * outer;
+  const [innerStride, tap] = layout === "row-major" ? [taps, 1] : [1, inner];
+  return { ptr, group, outer, inner: innerStride, tap, reading: "weights" };
+}
+
+/**
+ * The convolution of stride 1 that takes the gradient of y to the gradient of x: inner and outer channels change places, taps are
+ * read backwards, and the padding is what completes the kernel.
+ */
+export function mirrored(s: Convolution, { ptr, group, outer, inner, tap }: Filters): { shape: Convolution; filters: Filters } {
+  const [top, left] = [(s.kh - 1) * s.dy - s.top, (s.kw - 1) * s.dx - s.left];
+  const shape = { ...s, h: s.oh, w: s.ow, c: s.o, o: s.c, oh: s.h, ow: s.w, top, left };
+  const last = ptr + (s.kh * s.kw - 1) * tap * 4;
+  return { shape, filters: { ptr: last, group, outer: inner, inner: outer, tap: -tap, reading: "mirrored weights" } };
 }
 
 /** [rows, columns] of one or two spatial axes. */

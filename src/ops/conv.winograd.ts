@@ -1,5 +1,5 @@
 // Winograd convolution 3×3, stride 1: blocks of tiles through transform, products and transform back.
-import { type Convolution, type Operands, weightStrides } from "./conv.geometry.ts";
+import type { Convolution, Operands } from "./conv.geometry.ts";
 import { packed, packVectors, padded } from "./packed.ts";
 
 /** A form F(tile×tile, 3×3) and its kernels. */
@@ -77,10 +77,12 @@ function blocksOf(s: Convolution, form: Form): { blocks: Run[][]; mostTiles: num
 }
 
 /** Transforms of the weights: [⌈o/8⌉][points][c][8]. */
-function transformed({ context, node, weights }: Operands, s: Convolution, form: Form): number {
-  const { outer, inner, tap } = weightStrides(weights);
+function transformed({ context, node, filters }: Operands, s: Convolution, form: Form): number {
+  const { ptr, outer, inner, tap } = filters;
   const length = padded(s.o) * form.points * s.c;
-  return packed(context, node, 1, form.name, length, (ptr) => context.kernels[form.weights](ptr, weights.ptr, s.o, outer, s.c, inner, tap));
+  return packed(context, node, 1, `${form.name} of ${filters.reading}`, length, (u) =>
+    context.kernels[form.weights](u, ptr, s.o, outer, s.c, inner, tap),
+  );
 }
 
 function winograd(operands: Operands, s: Convolution, form: Form): void {
@@ -88,7 +90,7 @@ function winograd(operands: Operands, s: Convolution, form: Form): void {
   const { kernels } = context;
   const { tile, points } = form;
   const u = transformed(operands, s, form);
-  const shift = bias ? packVectors(context, node, 2, bias.ptr, 1, s.o) : 0;
+  const shift = packVectors(context, node, 2, bias, 1, s.o);
   const { blocks, mostTiles } = blocksOf(s, form);
   const vPitch = pitch(mostTiles * s.c * 4);
   const mPitch = pitch(Math.ceil(mostTiles / 4) * 128);
@@ -100,7 +102,7 @@ function winograd(operands: Operands, s: Convolution, form: Form): void {
   const [pixel, row] = [s.o * 4, s.ow * s.o * 4];
   for (const runs of blocks) {
     for (const { image, ty, tx, tiles, before } of runs) {
-      const from = x.ptr + image * s.h * s.w * s.c * 4;
+      const from = x + image * s.h * s.w * s.c * 4;
       const [iy, ix] = [ty * tile - s.top, tx * tile - s.left];
       kernels[form.input](v + before * s.c * 4, vPitch, columns, from, zeros, s.h, s.w, s.c, iy, ix, tiles);
     }
@@ -108,7 +110,7 @@ function winograd(operands: Operands, s: Convolution, form: Form): void {
     for (let o = 0; o < s.o; o += 8) {
       kernels.winogradProducts(m, mPitch, v, vPitch, u + o * points * s.c * 4, points, last.before + last.tiles, s.c);
       for (const { image, ty, tx, tiles, before } of runs) {
-        const to = y.ptr + image * s.oh * row + ty * tile * row + tx * tile * pixel + o * 4;
+        const to = y + image * s.oh * row + ty * tile * row + tx * tile * pixel + o * 4;
         const rows = Math.min(tile, s.oh - ty * tile);
         const [from, b] = [m + before * 32, shift ? shift + o * 4 : zeros];
         const [wide, channels] = [s.ow - tx * tile, Math.min(8, s.o - o)];

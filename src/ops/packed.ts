@@ -20,8 +20,9 @@ export function packed(context: Context, node: GraphNode, i: number, key: string
 /** n floats rounded up to the width of a panel. */
 export const padded = (n: number): number => Math.ceil(n / 8) * 8;
 
-/** Vectors of `n` floats each, `count` of them dense at `src`, each padded with zeros to panels of 8. */
+/** `count` vectors of `n` floats, input `i` of a node dense at `src`, each padded with zeros to panels of 8. An absent one stays 0. */
 export function packVectors(context: Context, node: GraphNode, i: number, src: number, count: number, n: number): number {
+  if (!src) return 0;
   return packed(context, node, i, "bias", count * padded(n), (ptr) => {
     for (let v = 0; v < count; v++) context.kernels.packRows(ptr + v * padded(n) * 4, src + v * n * 4, 1, n, n);
   });
