@@ -89,8 +89,10 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
         );
       }
       const seconds = (performance.now() - started) / 1000;
+      const peakBytes = process.resourceUsage().maxRSS * 1024;
       print("time", `${duration(seconds)} with ${executor.workers} ${executor.workers === 1 ? "worker" : "workers"}`);
-      if (flags.json) printJson({ model: path, options, samples: Math.min(options.samples, dataset.length), accuracy, written, seconds });
+      if (flags.json)
+        printJson({ model: path, options, samples: Math.min(options.samples, dataset.length), accuracy, written, seconds, peakBytes });
     } finally {
       bar.stop();
       await executor.close();
