@@ -8,6 +8,8 @@ export { add, lookup, mul, splat } from "./elementwise";
 export { maxpool, sumpool } from "./pool";
 export { copyCodes, copyRuns, copyWords, fillCodes, fillWords } from "./copy";
 export { softmax } from "./softmax";
+export { transformInput4, transformWeights4, winograd4 } from "./winograd";
+export { transformInput2, transformWeights2, winograd2 } from "./winograd2";
 
 /** First byte that no static data uses: where the host may begin to place things. */
 export function heapBase(): usize {

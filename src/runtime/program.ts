@@ -48,6 +48,7 @@ export const slack = 32;
 /** Collects the constants, scratch buffers and calls of one step. */
 export class Program implements PreparedStep {
   private readonly constants: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  private readonly setups: Program["calls"] = [];
   private readonly calls: { readonly run: Call["run"]; readonly args: readonly Argument[] }[] = [];
   constantBytes = 0;
   scratchBytes = 0;
@@ -56,6 +57,13 @@ export class Program implements PreparedStep {
     const offset = this.constantBytes;
     this.constants.push({ offset, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
     this.constantBytes = align16(offset + data.byteLength + slack);
+    return { region: "constants", offset };
+  }
+
+  /** Constants that `setup` calls fill when the step is bound. */
+  space(bytes: number): Address {
+    const offset = this.constantBytes;
+    this.constantBytes = align16(offset + bytes + slack);
     return { region: "constants", offset };
   }
 
@@ -69,10 +77,16 @@ export class Program implements PreparedStep {
     this.calls.push({ run, args });
   }
 
+  /** A call made once, by bind: it turns constants into other constants. */
+  setup(run: Call["run"], ...args: Argument[]): void {
+    this.setups.push({ run, args });
+  }
+
   bind(memory: WebAssembly.Memory, at: Placement): Call[] {
     const bytes = new Uint8Array(memory.buffer);
     for (const { offset, bytes: data } of this.constants) bytes.set(data, at.constants + offset);
     const resolve = (a: Argument): number => (typeof a === "number" ? a : at[a.region] + a.offset);
+    for (const { run, args } of this.setups) run(...args.map(resolve));
     return this.calls.map(({ run, args }) => ({ run, args: args.map(resolve) }));
   }
 }

@@ -9,6 +9,7 @@ import { type Image, image, slices } from "./image.ts";
 import type { Producer } from "./producer.ts";
 import { int8Tensor, int32Tensor } from "./tensors.ts";
 import { Windows } from "./windows.ts";
+import { winogradForm } from "./winograd.ts";
 
 /** A convolution, or one group of it, as the producers see it. */
 export interface Layer {
@@ -41,12 +42,13 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
   assert(x.size === 1 && x.channels % step.groups === 0 && y.channels % step.groups === 0, "a convolution's groups divide its channels");
   const whole = { program, kernels, step, x, y, weights, bias };
   const bound = accumulatorBounds(weights, bias);
-  const groups = isDepthwise(step, x, y) ? 1 : step.groups;
+  const produce = chooseProducer(step, x, y);
+  const groups = produce === depthwise ? 1 : step.groups;
   const parts = Array.from({ length: groups }, (_, g) => {
     const count = y.channels / groups;
     const inputs = x.channels / groups;
     const layer: Layer = { ...whole, first: g * count, count, inputs, firstInput: g * inputs };
-    const producer = isDepthwise(step, x, y) ? depthwise(layer) : direct(layer);
+    const producer = produce(layer);
     const emit = leave({ program, plan, kernels, output: y, first: layer.first, count, bound }, step.epilogue);
     return { producer, emit, panels: Math.ceil(count / 8) };
   });
@@ -69,6 +71,11 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
   return program;
 }
 
+/** By shape and accumulator interval alone; all of them give the same bits. */
+function chooseProducer(step: ConvStep, x: Image, y: Image): (layer: Layer) => Producer {
+  return isDepthwise(step, x, y) ? depthwise : (winogradForm(step, x, y) ?? direct);
+}
+
 /** Largest |b + Σ w · c| over all int8 codes c, per output channel, computed on demand. */
 function accumulatorBounds(weights: Int8Array, bias: Int32Array): (c: number) => number {
   const taps = weights.length / bias.length;
@@ -83,5 +90,3 @@ function accumulatorBounds(weights: Int8Array, bias: Int32Array): (c: number) =>
     return Math.max(Math.abs(lo), Math.abs(hi));
   };
 }
-
-export type { Producer };

@@ -1,4 +1,4 @@
-import { type Address, plus } from "../program.ts";
+import { plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
 import type { Producer } from "./producer.ts";
@@ -94,5 +94,3 @@ export function packBias({ bias, first, count }: Layer): Int32Array {
   packed.set(bias.subarray(first, first + count));
   return packed;
 }
-
-export type { Address };
