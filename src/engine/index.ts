@@ -4,11 +4,12 @@ import { elementsOf } from "../graph/tensors.ts";
 import type { Fact, Graph, Tensor } from "../graph/types.ts";
 import { forwardKernels } from "../ops/forward.ts";
 import { operators } from "../ops/registry.ts";
+import { sizeOf } from "../ops/strided.ts";
 import { Context } from "./context.ts";
 import { checkFeeds } from "./feeds.ts";
 import { type FloatKernels, instantiateKernels, loadFloat } from "./kernels.ts";
 import { type Schedule, type Step, schedule } from "./schedule.ts";
-import type { DeviceTensor, Engine, Layout, RunOptions } from "./types.ts";
+import type { DeviceTensor, Engine, ForwardKernel, Layout, RunOptions } from "./types.ts";
 import { Device, Value } from "./values.ts";
 
 export type { FloatKernels } from "./kernels.ts";
@@ -35,6 +36,8 @@ interface Decision {
   /** Sizes of the outputs when the kernel runs; undefined when the reference does. */
   readonly outputDims: readonly (readonly number[])[] | undefined;
 }
+
+type Kernel = ForwardKernel<FloatKernels>;
 
 class FloatEngine implements Engine {
   readonly graph: Graph;
@@ -116,36 +119,39 @@ class FloatEngine implements Engine {
   #runStep(step: Step): void {
     const inputs = step.inputs.map((id) => this.#values[id]);
     const outputDims = this.#decide(step, inputs);
-    if (step.kernel && outputDims) {
-      const layout = layoutFor(step.kernel.layout, inputs);
-      const outputs = outputDims.map((dims) => this.#output(dims, layout));
-      step.outputs.forEach((id, i) => {
-        if (id >= 0) this.#values[id] = new Value(this.#device, { device: outputs[i]! });
-      });
-      const devices = inputs.map((value) =>
-        value?.dtype === "float32" ? value.device(value.isConstant ? "row-major" : layout) : undefined,
-      );
-      step.kernel.run(this.#context, step.node, devices, outputs);
-      this.#context.endStep();
-    } else {
-      const results = step.operator.reference(
-        step.node,
-        inputs.map((value) => value?.host()),
-      );
-      step.outputs.forEach((id, i) => {
-        if (id >= 0) this.#values[id] = new Value(this.#device, { host: results[i]! });
-      });
-    }
+    if (step.kernel && outputDims) this.#runKernel(step, step.kernel, inputs, outputDims);
+    else this.#runReference(step, inputs);
+  }
+
+  #runKernel(step: Step, kernel: Kernel, inputs: readonly (Value | undefined)[], outputDims: readonly (readonly number[])[]): void {
+    const layout = layoutFor(kernel.layout, inputs);
+    const devices = inputs.map((value) => (value?.dtype === "float32" ? value.device(value.isConstant ? "row-major" : layout) : undefined));
+    const [first] = inputs;
+    const over = kernel.inPlace && !first!.isConstant && step.dead.includes(step.inputs[0]!) && sameDims(first!.dims, outputDims[0]);
+    const outputs = over ? [devices[0]!] : outputDims.map((dims) => this.#output(dims, layout));
+    if (over) first!.handOver(devices[0]!.ptr);
+    step.outputs.forEach((id, i) => {
+      if (id >= 0) this.#values[id] = new Value(this.#device, { device: outputs[i]! });
+    });
+    kernel.run(this.#context, step.node, devices, outputs);
+    this.#context.endStep();
+  }
+
+  #runReference(step: Step, inputs: readonly (Value | undefined)[]): void {
+    const tensors = inputs.map((value) => value?.host());
+    const results = step.operator.reference(step.node, tensors);
+    step.outputs.forEach((id, i) => {
+      if (id >= 0) this.#values[id] = new Value(this.#device, { host: results[i]! });
+    });
   }
 
   #output(dims: readonly number[], layout: Layout): DeviceTensor {
-    const bytes = dims.reduce((product, dim) => product * dim, 4);
-    return { dims, layout: hasLayouts(dims) ? layout : "row-major", ptr: this.#device.memory.allocate(bytes) };
+    return { dims, layout: hasLayouts(dims) ? layout : "row-major", ptr: this.#device.memory.allocate(sizeOf(dims) * 4) };
   }
 
   #decide(step: Step, inputs: readonly (Value | undefined)[]): Decision["outputDims"] {
     const { kernel, node } = step;
-    if (!kernel || inputs[0]?.dtype !== "float32") return undefined;
+    if (!kernel || inputs[0]?.dtype !== "float32" || step.outputs.includes(-1)) return undefined;
     const last = this.#decisions.get(step);
     if (last && inputs.every((value, i) => sameDims(value?.dims, last.inputDims[i]))) return last.outputDims;
     const inputDims = inputs.map((value) => value?.dims);

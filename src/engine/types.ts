@@ -32,6 +32,8 @@ export interface ForwardKernel<Kernels> {
   readonly op: string;
   /** Layout the activations must have: one of them, or `any` (element-wise: output keeps the layout of the first input). */
   readonly layout: Layout | "any";
+  /** True when the output may take the place of the first input, if they have the same sizes and nobody reads the input later. */
+  readonly inPlace?: boolean;
   /** False where the reference must run instead; called with concrete dims. */
   accepts(node: GraphNode, dims: readonly (readonly number[] | undefined)[], constant: (name: string) => Tensor | undefined): boolean;
   run(

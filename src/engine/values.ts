@@ -91,6 +91,11 @@ export class Value {
     return this.isConstant ? memory.keep(bytes) : memory.allocate(bytes);
   }
 
+  /** Gives the memory at `ptr` away, to the value that was written over it. */
+  handOver(ptr: number): void {
+    for (const [layout, form] of this.#forms) if (form.ptr === ptr) this.#forms.delete(layout);
+  }
+
   /** Frees its linear memory; constants stay. */
   free(): void {
     if (this.isConstant) return;

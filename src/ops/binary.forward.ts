@@ -33,10 +33,12 @@ export function runBinary(kernels: FloatKernels, kernel: BinaryKernel, y: Device
   });
 }
 
-function row(op: string, kernel: BinaryKernel): ForwardKernel<FloatKernels> {
+/** A third operand may be the first again, so only pairs are written in place. */
+function row(op: string, kernel: BinaryKernel, inPlace: boolean): ForwardKernel<FloatKernels> {
   return {
     op,
     layout: "any",
+    inPlace,
     accepts: () => true,
     run({ kernels }, _, inputs, [y]) {
       const [first, ...rest] = inputs as DeviceTensor[];
@@ -56,6 +58,7 @@ const exponent = (node: GraphNode, constant: Constant): Tensor | undefined => co
 const pow: ForwardKernel<FloatKernels> = {
   op: "Pow",
   layout: "any",
+  inPlace: true,
   accepts: (node, _, constant) => (exponent(node, constant)?.dtype ?? "float32") === "float32",
   run({ kernels, constant }, node, [x, e], [y]) {
     const power = exponent(node, constant);
@@ -66,13 +69,13 @@ const pow: ForwardKernel<FloatKernels> = {
 };
 
 export const binaryKernels: readonly ForwardKernel<FloatKernels>[] = [
-  row("Add", "add"),
-  row("Sub", "sub"),
-  row("Mul", "mul"),
-  row("Div", "div"),
-  row("Min", "min"),
-  row("Max", "max"),
-  row("Sum", "add"),
-  row("PRelu", "prelu"),
+  row("Add", "add", true),
+  row("Sub", "sub", true),
+  row("Mul", "mul", true),
+  row("Div", "div", true),
+  row("Min", "min", false),
+  row("Max", "max", false),
+  row("Sum", "add", false),
+  row("PRelu", "prelu", true),
   pow,
 ];

@@ -136,7 +136,11 @@ const pad: Row = {
 const gather: Row = {
   op: "Gather",
   layout: "row-major",
-  accepts: (node, _, constant) => constant(node.inputs[1]!) !== undefined,
+  accepts(node, [dims], constant) {
+    const indices = constant(node.inputs[1]!);
+    const size = dims![axisOf(node, number(node, "axis", 0), dims!.length)]!;
+    return indices !== undefined && knownNumbers(factOf(indices))!.every((i) => i >= -size && i < size);
+  },
   run({ kernels, constant }, node, [x], [y]) {
     const axis = axisOf(node, number(node, "axis", 0), x!.dims.length);
     const indices = knownNumbers(factOf(constant(node.inputs[1]!)!))!;

@@ -23,6 +23,7 @@ function affineOf(context: ForwardContext<FloatKernels>, node: GraphNode): { sca
 const batchNormalization: Row = {
   op: "BatchNormalization",
   layout: "channels-last",
+  inPlace: true,
   accepts: (node, [dims], constant) =>
     dims!.length >= 2 &&
     dims!.length <= 5 &&
@@ -39,6 +40,7 @@ const batchNormalization: Row = {
 const layerNormalization: Row = {
   op: "LayerNormalization",
   layout: "row-major",
+  inPlace: true,
   accepts(node, [x, gamma, beta]) {
     const n = sizeOf(x!.slice(axisOf(node, number(node, "axis", -1), x!.length)));
     return n > 0 && sizeOf(gamma!) === n && (!beta || sizeOf(beta) === n) && node.outputs.length === 1;

@@ -36,7 +36,7 @@ function reduce(context: Context, reducer: Reduce, x: DeviceTensor, y: DeviceTen
   const kept = keptOrder(x, y, reduced);
   const asWanted = physical.filter((axis) => !reduced.has(axis)).every((axis, i) => axis === kept[i]);
   const size = (list: readonly number[]): number => sizeOf(list.map((axis) => x.dims[axis]!));
-  const n = size(axes);
+  const n = size([...reduced]);
   if (asWanted && !isReduced.slice(first, last).includes(false)) {
     reducer(kernels, y.ptr, x.ptr, size(physical.slice(0, first)), n, size(physical.slice(last + 1)));
     return;

@@ -61,6 +61,7 @@ const rows: readonly Row[] = [
 export const unaryKernels: readonly ForwardKernel<FloatKernels>[] = rows.map((r) => ({
   op: r.op,
   layout: "any",
+  inPlace: true,
   accepts: (node, _, constant) => r.accepts?.(node, constant) ?? true,
   run({ kernels, constant }, node, [x], [y]) {
     const [alpha, beta] = r.parameters(node, constant);

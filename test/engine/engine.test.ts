@@ -101,6 +101,31 @@ test("memory grows for a larger batch, and the results stay right", async () => 
   expect([...y]).toEqual([...(engine.run(feeds).get("y")!.data as Float32Array)]);
 });
 
+test("values are written over only when nobody reads them again", async () => {
+  const node = (op: string, inputs: string[], output: string): GraphNode => ({
+    name: output,
+    op,
+    inputs,
+    outputs: [output],
+    attributes: {},
+  });
+  const nodes = [
+    node("Relu", ["x"], "a"),
+    node("Mul", ["a", "x"], "b"), // x lives on
+    node("Sub", ["x", "b"], "c"),
+    node("Add", ["c", "c"], "d"), // both operands are the same value
+    node("Sum", ["d", "a", "d"], "e"), // the third operand is the first again
+    node("Neg", ["e"], "f"), // e is an output too
+  ];
+  const facts = new Map<string, Fact>([["x", { dtype: "float32", dims: [2, 3, 5] }]]);
+  const reuse: Graph = { name: "reuse", inputs: ["x"], outputs: ["e", "f"], nodes, constants: new Map(), facts, notes: new Map() };
+  const feeds = new Map([["x", r.tensor([2, 3, 5])]]);
+  const found = (await createEngine(reuse)).run(feeds);
+  for (const [name, { data }] of evaluateReference(reuse, feeds)) {
+    data.forEach((v, i) => void expect(Number(found.get(name)!.data[i])).toBeCloseTo(Number(v), 5));
+  }
+});
+
 test("a failed run leaves no memory behind", async () => {
   const fresh = await createEngine(graph);
   fresh.run(feed(2));
