@@ -21,15 +21,19 @@ async function fetched(url: URL | string, what: string): Promise<Response> {
   return response;
 }
 
+/** "https:" and the like; a single letter is a drive of Windows. */
+const scheme = /^[a-z][a-z0-9+.-]+:/i;
+
 /** A path, a URL, or in browsers an address relative to the page. */
 export async function readBytes(source: URL | string, what: string): Promise<Uint8Array> {
   const files = fileSystem();
-  const isPath = typeof source === "string" ? !/^[a-z][a-z0-9+.-]+:/i.test(source) : source.protocol === "file:";
-  if (files === undefined || !isPath) return new Uint8Array(await (await fetched(source, what)).arrayBuffer());
+  const from = typeof source === "string" && scheme.test(source) && URL.canParse(source) ? new URL(source) : source;
+  if (files === undefined || (from instanceof URL && from.protocol !== "file:"))
+    return new Uint8Array(await (await fetched(from, what)).arrayBuffer());
   try {
-    return new Uint8Array(await files.promises.readFile(source));
+    return new Uint8Array(await files.promises.readFile(from));
   } catch (error) {
-    throw new HalftoneError("FILE_UNREADABLE", `${what} ${source}`, String(error), "a readable file");
+    throw new HalftoneError("FILE_UNREADABLE", `${what} ${from}`, String(error), "a readable file");
   }
 }
 

@@ -66,7 +66,7 @@ export class Builder {
 
   value(dims: readonly number[], type: PlanValue["type"] = "int8", order?: readonly number[]): number {
     const natural = dims.length === 3 ? [1, 2, 0] : [...dims.keys()];
-    const channels = dims[(order ?? natural).at(-1)!]!;
+    const channels = dims[(order ?? natural).at(-1) ?? 0] ?? 1;
     const scales = type === "int32" && this.dice.chance(50) ? channels : 1;
     this.values.push({
       name: `v${this.values.length}`,
