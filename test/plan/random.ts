@@ -383,13 +383,18 @@ function operand(builder: Builder, input: number, written: readonly number[]): n
   return dice.pick([full, vectors, singles].filter((group) => group.length > 0)[dice.next() % 3] ?? full);
 }
 
+export interface Extents {
+  readonly channels: number;
+  readonly side: number;
+}
+
 /** A program of up to `length` random steps; every value that nothing reads is an output. */
-export function randomPlan(seed: number, length = 8): Plan {
+export function randomPlan(seed: number, length = 8, most: Extents = { channels: 20, side: 9 }): Plan {
   const dice = new Dice(seed);
   const builder = new Builder(dice);
   const dims = dice.pick<readonly number[]>([
-    [dice.between(1, 20), dice.between(1, 9), dice.between(1, 9)],
-    [dice.between(1, 20), dice.between(1, 9), dice.between(1, 9)],
+    [dice.between(1, most.channels), dice.between(1, most.side), dice.between(1, most.side)],
+    [dice.between(1, most.channels), dice.between(1, most.side), dice.between(1, most.side)],
     [dice.between(1, 7), dice.between(1, 40)],
     [dice.between(1, 40)],
   ]);
@@ -403,7 +408,7 @@ export function randomPlan(seed: number, length = 8): Plan {
     const name = dice.pick(["conv", "conv", "conv", "add", "mul", "lookup", "pool", "softmax", "transpose", "concat"]);
     const candidates = written.filter((v) => builder.values[v]!.type === "int8" || copies.has(name));
     const input = dice.chance(70) ? candidates.at(-1)! : dice.pick(candidates);
-    if (storedElements(builder.values[input]!) > 4096) continue;
+    if (storedElements(builder.values[input]!) > 4 * most.channels * most.side ** 2) continue;
     const before = builder.values.length;
     const output = moves[name]!(builder, input, written);
     if (output === undefined) {
