@@ -16,3 +16,5 @@ export * from "./softmax";
 export * from "./normalization";
 export * from "./pool";
 export * from "./resize";
+export * from "./outer";
+export * from "./winograd4.gradient";

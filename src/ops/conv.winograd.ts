@@ -3,7 +3,7 @@ import type { Convolution, Operands } from "./conv.geometry.ts";
 import { packed, packVectors, padded } from "./packed.ts";
 
 /** A form F(tile×tile, 3×3) and its kernels. */
-interface Form {
+export interface Form {
   readonly name: string;
   readonly tile: 2 | 4;
   readonly points: 16 | 36;
@@ -20,7 +20,7 @@ const f2: Form = {
   input: "winograd2Input",
   output: "winograd2Output",
 };
-const f4: Form = {
+export const f4: Form = {
   name: "F(4×4, 3×3)",
   tile: 4,
   points: 36,
@@ -36,10 +36,10 @@ const FEWEST_TILES = 16;
 const MOST_TILES = 32;
 
 /** Bytes between points: an odd number of cache lines, so that the points' streams fall into different sets. */
-const pitch = (bytes: number): number => Math.ceil(bytes / 128) * 128 + 64;
+export const pitch = (bytes: number): number => Math.ceil(bytes / 128) * 128 + 64;
 
 /** Neighbouring tiles of one tile row of one image. */
-interface Run {
+export interface Run {
   readonly image: number;
   /** Tile row, first tile, number of tiles. */
   readonly ty: number;
@@ -50,7 +50,7 @@ interface Run {
 }
 
 /** Runs in blocks: whole tile rows, or equal pieces of wide ones; a block may span images. The result does not depend on them. */
-function blocksOf(s: Convolution, form: Form): { blocks: Run[][]; mostTiles: number } {
+export function blocksOf(s: Convolution, form: Form): { blocks: Run[][]; mostTiles: number } {
   const most = Math.max(FEWEST_TILES, Math.min(MOST_TILES, Math.floor(V_FLOATS / (form.points * s.c))));
   const down = Math.ceil(s.oh / form.tile);
   const across = Math.ceil(s.ow / form.tile);

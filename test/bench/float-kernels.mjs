@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import "./typescript.mjs";
 
 const { convolutionKernels, algorithmFor } = await import("../../src/ops/conv.forward.ts");
+const { inputGradient, weightGradient } = await import("../../src/ops/conv.gradient.ts");
 const { convolutionOf } = await import("../../src/ops/conv.geometry.ts");
 const { matrixKernels } = await import("../../src/ops/matmul.forward.ts");
 const { Context } = await import("../../src/engine/context.ts");
@@ -59,6 +60,28 @@ function conv(n, side, c, o, kernel, { stride = 1, groups = 1 } = {}) {
   const kind = groups > 1 ? `, ${groups} groups` : "";
   const name = `conv ${n} × ${side}²  ${c}→${o}  ${kernel}×${kernel}/${stride}${kind}`;
   return candidate(name, "Conv", [x, w, [o]], y, attributes, (2 * product(y) * kernel * kernel * c) / groups, algorithm);
+}
+
+/** dX and dW of a convolution, its weights new every time. */
+function gradients(n, side, c, o, kernel, { stride = 1, groups = 1 } = {}) {
+  const { name, note, flops } = conv(n, side, c, o, kernel, { stride, groups });
+  const pad = (kernel - 1) / 2;
+  const out = Math.floor((side + 2 * pad - kernel) / stride) + 1;
+  const attributes = { group: groups, strides: [stride, stride], pads: [pad, pad, pad, pad] };
+  const node = { name, op: "Conv", inputs: ["x", "w"], outputs: ["y"], attributes };
+  const context = new Context(device, () => undefined);
+  const [x, y] = [place([n, c, side, side], "channels-last"), place([n, o, out, out], "channels-last")];
+  const w = place([o, c / groups, kernel, kernel], "row-major");
+  const timed = (prefix, gradient, ...tensors) => ({
+    name: `${prefix} ${name}`,
+    note,
+    flops,
+    run: () => {
+      gradient(context, node, ...tensors);
+      context.endStep();
+    },
+  });
+  return [timed("dX", inputGradient, y, w, x), timed("dW", weightGradient, x, y, w)];
 }
 
 function transposedConv(n, side, c, o, kernel, stride) {
@@ -123,6 +146,14 @@ const candidates = [
   conv(1, 14, 576, 576, 3, { groups: 576 }),
   conv(1, 7, 960, 960, 3, { groups: 960 }),
   conv(1, 14, 240, 240, 5, { groups: 240 }),
+  ...gradients(32, 32, 16, 16, 3),
+  ...gradients(32, 16, 32, 32, 3),
+  ...gradients(32, 8, 64, 64, 3),
+  ...gradients(8, 56, 64, 64, 3),
+  ...gradients(32, 32, 16, 32, 3, { stride: 2 }),
+  ...gradients(32, 8, 64, 64, 1),
+  ...gradients(8, 14, 96, 576, 1),
+  ...gradients(8, 14, 144, 144, 3, { groups: 144 }),
   transposedConv(4, 14, 64, 32, 2, 2),
   transposedConv(4, 14, 64, 32, 4, 2),
   gemm(1, 1280, 1000),

@@ -83,3 +83,36 @@ export function transposedConvolution(
   }
   return y;
 }
+
+/** Gradient of the weights of a Conv by the definition: Σ over images and positions of x · dy. Sums in float64. */
+export function weightGradient(x: Tensor, dy: Tensor, g: Geometry, weights: readonly number[]): Float64Array {
+  const [, c, h, w] = x.dims as [number, number, number, number];
+  const [n, o, oh, ow] = dy.dims as [number, number, number, number];
+  const [, inner, kh, kw] = weights as [number, number, number, number];
+  const dw = new Float64Array(o * inner * kh * kw);
+  let at = 0;
+  for (let j = 0; j < o; j++) {
+    const first = Math.floor(j / (o / g.groups)) * inner;
+    for (let k = 0; k < inner; k++) {
+      for (let ky = 0; ky < kh; ky++) {
+        for (let kx = 0; kx < kw; kx++) {
+          let sum = 0;
+          for (let i = 0; i < n; i++) {
+            for (let oy = 0; oy < oh; oy++) {
+              const iy = oy * g.strides[0] - g.pads[0] + ky * g.dilations[0];
+              if (iy < 0 || iy >= h) continue;
+              for (let ox = 0; ox < ow; ox++) {
+                const ix = ox * g.strides[1] - g.pads[1] + kx * g.dilations[1];
+                if (ix < 0 || ix >= w) continue;
+                const value = x.data[((i * c + first + k) * h + iy) * w + ix] as number;
+                sum += value * (dy.data[((i * o + j) * oh + oy) * ow + ox] as number);
+              }
+            }
+          }
+          dw[at++] = sum;
+        }
+      }
+    }
+  }
+  return dw;
+}

@@ -50,6 +50,41 @@ function place(data: Float32Array, dims: readonly number[], layout: Layout): Dev
   return { dims, layout, ptr };
 }
 
+/**
+ * Calls `body` with tensors in linear memory, the last of them NaN everywhere, and returns that one afterwards, row-major.
+ * The first two are channels-last, and so is the result if `layout` says so.
+ */
+export function runOnDevice(
+  attributes: Readonly<Record<string, Attribute>>,
+  inputs: readonly [Tensor, Tensor],
+  dims: readonly number[],
+  layouts: readonly [Layout, Layout, Layout],
+  body: (context: Context, node: GraphNode, x: DeviceTensor, y: DeviceTensor, result: DeviceTensor) => void,
+): Tensor {
+  const context = new Context(device, () => undefined);
+  const node: GraphNode = { name: "test", op: "Conv", inputs: ["x", "w"], outputs: ["y"], attributes };
+  const [x, y] = inputs.map((t, i) =>
+    place(layouts[i] === "channels-last" ? reorder(t, layouts[i]) : (t.data as Float32Array), t.dims, layouts[i]!),
+  );
+  const size = dims.reduce((p, d) => p * d, 1);
+  const result = place(new Float32Array(size).fill(Number.NaN), dims, layouts[2]);
+  body(context, node, x!, y!, result);
+  context.endStep();
+  checkGuards([x!, y!, result]);
+  const data = device.memory.f32.slice(result.ptr / 4, result.ptr / 4 + size);
+  for (const t of [x!, y!, result]) device.memory.free(t.ptr);
+  const tensor: Tensor = { dtype: "float32", dims, data };
+  return layouts[2] === "channels-last" ? { ...tensor, data: reorder(tensor, "row-major") } : tensor;
+}
+
+function checkGuards(tensors: readonly (DeviceTensor | undefined)[]): void {
+  for (const t of tensors) {
+    if (!t) continue;
+    const end = t.ptr / 4 + t.dims.reduce((p, d) => p * d, 1);
+    if (!device.memory.f32.subarray(end, end + guard).every((x) => x === mark)) throw new Error("a kernel wrote beyond a tensor");
+  }
+}
+
 export interface Case {
   readonly attributes?: Readonly<Record<string, Attribute>>;
   readonly inputs: readonly (Tensor | undefined)[];
@@ -87,11 +122,7 @@ export function runKernel(row: ForwardKernel<FloatKernels>, { attributes = {}, i
     throw new Error("the kernel does not accept this case");
   row.run(context, node, placed, [output]);
   context.endStep();
-  for (const t of [...placed, output]) {
-    if (!t) continue;
-    const end = t.ptr / 4 + t.dims.reduce((p, d) => p * d, 1);
-    if (!device.memory.f32.subarray(end, end + guard).every((x) => x === mark)) throw new Error("a kernel wrote beyond a tensor");
-  }
+  checkGuards([...placed, output]);
   const data = device.memory.f32.slice(output.ptr / 4, output.ptr / 4 + size);
   for (const t of [...placed, output]) if (t) device.memory.free(t.ptr);
   const result: Tensor = { dtype: "float32", dims, data };
