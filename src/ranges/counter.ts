@@ -71,9 +71,10 @@ export class Counter {
     if (first >= end) return;
     this.#host.kernels.histogramDrain(this.#table, first, end, this.#pages, this.#used);
     const { buffer } = this.#host.memory;
+    const words = new Float64Array(buffer, this.#pages, ((end - first) * pageBytes) / 8);
     const used = new Uint8Array(buffer, this.#used, end - first);
     used.forEach((any, i) => {
-      if (any) into.addOctave(first + i, new Float64Array(buffer, this.#pages + i * pageBytes, pageBytes / 8), zeros);
+      if (any) into.addOctave(first + i, words, (i * pageBytes) / 8, zeros);
     });
   }
 

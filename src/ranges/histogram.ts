@@ -2,6 +2,7 @@
 // so that any cut of the samples into slices and any order of merging give the same bytes.
 
 import { assert } from "../errors.ts";
+import { VarintReader, VarintWriter } from "./varint.ts";
 
 /** Buckets per octave and sign: 7 mantissa bits. A bucket spans 2⁻⁷ of its octave. */
 export const bucketsPerOctave = 128;
@@ -13,7 +14,7 @@ const badOctave = 255;
 /** 2³⁷ */
 const mostValues = 137_438_953_472;
 const formatVersion = 1;
-const headerLength = 7;
+const writer = new VarintWriter();
 const pageLength = 2 * bucketsPerOctave;
 
 const scratch = new Float32Array(1);
@@ -107,12 +108,12 @@ export class Histogram {
   /**
    * Takes over one octave of counts as the kernel leaves them.
    *
-   * @param page float64[2][128], members and sums of low bits; copied
+   * @param words float64, in which [2][128] members and sums of low bits begin at `at`; copied
    * @param zeros how many members of the first bucket are zeros (octaves 0 and 256)
    */
-  addOctave(octave: number, page: Float64Array, zeros = 0): void {
+  addOctave(octave: number, words: Float64Array, at: number, zeros: number): void {
     let members = 0;
-    for (let i = 0; i < bucketsPerOctave; i++) members += page[i]!;
+    for (let i = 0; i < bucketsPerOctave; i++) members += words[at + i]!;
     if ((octave & badOctave) === badOctave) {
       this.#bad += members;
       return;
@@ -120,7 +121,7 @@ export class Histogram {
     this.#count += members;
     this.#zero += zeros;
     if (members === zeros) return;
-    this.#addPage(octave, page);
+    this.#addPage(octave, words, at);
     this.#page(octave)[0]! -= zeros;
   }
 
@@ -130,20 +131,31 @@ export class Histogram {
     this.#negativeMax = Math.max(this.#negativeMax, -min);
   }
 
+  /** Forgets everything but keeps the memory: for the next slice. */
+  clear(): void {
+    for (const page of this.#pages.values()) page.fill(0);
+    this.#count = this.#zero = this.#bad = this.#max = this.#negativeMax = 0;
+  }
+
   merge(other: Histogram): void {
     this.#addTotals(other.#count, other.#zero, other.#bad, other.#max, other.#negativeMax);
-    for (const [octave, page] of other.#pages) this.#addPage(octave, page);
+    for (const [octave, page] of other.#pages) this.#addPage(octave, page, 0);
   }
 
   /** `merge` of a serialized histogram. */
   mergeBytes(bytes: Uint8Array): void {
-    const aligned = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
-    const words = new Float64Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 8);
-    const [version, count, zero, bad, max, negativeMax, pages] = words;
-    assert(version === formatVersion && words.length === headerLength + pages! * (1 + pageLength), "histogram bytes are whole");
-    this.#addTotals(count!, zero!, bad!, max!, negativeMax!);
-    for (let at = headerLength; at < words.length; at += 1 + pageLength) {
-      this.#addPage(words[at]!, words.subarray(at + 1, at + 1 + pageLength));
+    const reader = new VarintReader(bytes);
+    assert(reader.next() === formatVersion, "histograms are of this version");
+    const [count, zero, bad, max, negativeMax] = [reader.next(), reader.next(), reader.next(), reader.next(), reader.next()];
+    this.#addTotals(count, zero, bad, floatOf(max), floatOf(negativeMax));
+    while (!reader.done) {
+      const page = this.#page(reader.next());
+      for (let i = 0; i < bucketsPerOctave; i++) {
+        const members = reader.next();
+        if (members === 0) continue;
+        page[i]! += members;
+        page[bucketsPerOctave + i]! += reader.next();
+      }
     }
   }
 
@@ -155,9 +167,10 @@ export class Histogram {
     assert(this.#count < mostValues, "a histogram counts fewer than 2^37 values");
   }
 
-  #addPage(octave: number, page: Float64Array): void {
+  /** @param at where the page begins in `words`: no view is made, since there are many pages and many slices */
+  #addPage(octave: number, words: Float64Array, at: number): void {
     const own = this.#page(octave);
-    for (let i = 0; i < pageLength; i++) own[i]! += page[i]!;
+    for (let i = 0; i < pageLength; i++) own[i]! += words[at + i]!;
   }
 
   #page(octave: number): Float64Array {
@@ -169,17 +182,20 @@ export class Histogram {
     return page;
   }
 
-  /** Little-endian float64 numbers: a header, then the octaves in ascending order. The same values give the same bytes. */
+  /** Totals, then the octaves in ascending order. The same values give the same bytes; 10–40 kB for a real tensor. */
   serialize(): Uint8Array<ArrayBuffer> {
-    const pages = [...this.#pages].sort(([a], [b]) => a - b);
-    const words = new Float64Array(headerLength + pages.length * (1 + pageLength));
-    words.set([formatVersion, this.#count, this.#zero, this.#bad, this.#max, this.#negativeMax, pages.length]);
-    pages.forEach(([octave, page], i) => {
-      const at = headerLength + i * (1 + pageLength);
-      words[at] = octave;
-      words.set(page, at + 1);
-    });
-    return new Uint8Array(words.buffer);
+    for (const total of [formatVersion, this.#count, this.#zero, this.#bad, bitsOf(this.#max), bitsOf(this.#negativeMax)]) {
+      writer.write(total);
+    }
+    for (const [octave, page] of [...this.#pages].sort(([a], [b]) => a - b)) {
+      if (!page.some((word) => word > 0)) continue;
+      writer.write(octave);
+      for (let i = 0; i < bucketsPerOctave; i++) {
+        writer.write(page[i]!);
+        if (page[i]! > 0) writer.write(page[bucketsPerOctave + i]!);
+      }
+    }
+    return writer.take();
   }
 
   static parse(bytes: Uint8Array): Histogram {
