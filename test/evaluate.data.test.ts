@@ -33,6 +33,13 @@ const rows: Row[] = [
   { model: "fashion/vit/model.onnx", data: fashionTest, preprocessing: fashion, samples: 5000, top1: 4467 },
   { model: "cifar10/resnet20/model.onnx", data: "cifar10/test_first1017.bin", preprocessing: cifar10, samples: 1017, top1: 932 },
   { model: "cifar10/resnet20/model.onnx", data: "cifar10/test_jpeg_1017_4999.bin", preprocessing: cifar10, samples: 3983, top1: 3227 },
+  {
+    model: "cifar10/resnet8/model.onnx",
+    data: "cifar10/test_first1017.bin",
+    preprocessing: { ...bytes, scale: 1 },
+    samples: 1017,
+    top1: 895,
+  },
   { model: "kws/dscnn/model.onnx", data: "kws/x_test_int8.npy,kws/y_test.npy", preprocessing: kws, samples: 700, top1: 637 },
   { model: "mnist/lenet/model.onnx", data: mnistTest, preprocessing: bytes, samples: 10_000, top1: 9927 },
   { model: "mnist/cntk/model.onnx", data: mnistTest, preprocessing: { ...bytes, scale: 1 }, samples: 10_000, top1: 9891 },
@@ -44,6 +51,14 @@ const rows: Row[] = [
     samples: 650,
     top1: 513,
     top5: 614,
+  },
+  {
+    model: "imagenet/squeezenet11/model.onnx",
+    data: "imagenet/val_650",
+    preprocessing: imagenet("squeezenet11"),
+    samples: 650,
+    top1: 434,
+    top5: 588,
   },
 ];
 
