@@ -7,7 +7,7 @@ import type { FloatKernels } from "./kernels.ts";
  */
 export type Layout = "row-major" | "channels-last";
 
-/** A float32 value in linear memory; `dims` are logical. `ptr` is 16-byte aligned and readable up to the next multiple of 16 bytes. */
+/** A float32 value in linear memory; `dims` are logical. `ptr` is 16-byte aligned, and 16 bytes beyond the end may be read. */
 export interface DeviceTensor {
   readonly dims: readonly number[];
   readonly layout: Layout;
