@@ -4,7 +4,20 @@ import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { count, pick } from "./dtypes.ts";
 import { identityMap, separable } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, concrete, contents, fact, factOf, freshDim, knownNumbers, mismatch, number, required, show } from "./shape.ts";
+import {
+  MAX_ELEMENTS,
+  axisOf,
+  concrete,
+  contents,
+  fact,
+  factOf,
+  freshDim,
+  knownNumbers,
+  mismatch,
+  number,
+  required,
+  show,
+} from "./shape.ts";
 
 /** One size from two that must agree; a number tells more than a symbol. */
 function unify(node: GraphNode, a: Dim, b: Dim, axis: number): Dim {
@@ -53,9 +66,9 @@ const concat: Operator = {
 
 /** Contents of vectors one after the other; those of a vector of known length but unknown contents are unknown. */
 function joined(parts: readonly Fact[]): (Dim | undefined)[] | undefined {
-  const lists = parts.map(
-    (p) => contents(p) ?? (typeof p.dims?.[0] === "number" ? new Array<undefined>(p.dims[0]).fill(undefined) : undefined),
-  );
+  const unknown = (size: Dim | undefined): undefined[] | undefined =>
+    typeof size === "number" && size <= MAX_ELEMENTS ? new Array<undefined>(size).fill(undefined) : undefined;
+  const lists = parts.map((p) => contents(p) ?? unknown(p.dims?.[0]));
   return lists.every((l) => l !== undefined) ? lists.flat() : undefined;
 }
 

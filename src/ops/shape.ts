@@ -5,7 +5,10 @@ import { isInteger, numbersOf } from "../graph/tensors.ts";
 import type { Dim, DType, Fact, GraphNode, Tensor } from "../graph/types.ts";
 
 /** Contents are followed through shape arithmetic up to this many elements. */
-const MAX_ELEMENTS = 256;
+export const MAX_ELEMENTS = 256;
+
+/** No model has a tensor of more axes; a damaged one may ask for billions. */
+const MAX_RANK = 64;
 
 export const place = (node: GraphNode): string => `${node.op} '${node.name}'`;
 
@@ -77,8 +80,11 @@ export function freshDim(node: GraphNode, axis: number, output = 0): Dim {
   return unknownDim(node.outputs[output] || `${node.name}:${output}`, axis);
 }
 
-export const freshDims = (node: GraphNode, rank: number, output = 0): Dim[] =>
-  Array.from({ length: rank }, (_, axis) => freshDim(node, axis, output));
+/** @throws HalftoneError SHAPE_MISMATCH for more axes than any tensor has */
+export function freshDims(node: GraphNode, rank: number, output = 0): Dim[] {
+  if (rank > MAX_RANK) throw mismatch(node, `a tensor of rank ${rank}`, `a rank of at most ${MAX_RANK}`);
+  return Array.from({ length: rank }, (_, axis) => freshDim(node, axis, output));
+}
 
 /** A fact; contents only where they are small. */
 export function fact(dtype: DType, dims: readonly Dim[] | undefined, elements?: readonly (Dim | undefined)[] | undefined): Fact {
