@@ -1,11 +1,17 @@
 // The graph that every room shares: immutable, in the model's own names and in ONNX's logical axes.
 
-/** Element types. float16 and bfloat16 are held as Float32Array of exactly representable values, 2- and 4-bit integers one per byte. */
+/** Element types. Floats below 32 bits are held as Float32Array of exactly representable values, 2- and 4-bit integers one per byte. */
 export type DType =
   | "float32"
   | "float64"
   | "float16"
   | "bfloat16"
+  | "float8e4m3fn"
+  | "float8e4m3fnuz"
+  | "float8e5m2"
+  | "float8e5m2fnuz"
+  | "float8e8m0"
+  | "float4e2m1"
   | "int2"
   | "uint2"
   | "int4"

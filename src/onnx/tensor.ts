@@ -7,6 +7,7 @@ import { allocate, isBig } from "../graph/tensors.ts";
 import type { DType, Tensor, TensorData } from "../graph/types.ts";
 import { bfloat16ToNumber, float16ToNumber, numberToBfloat16, numberToFloat16 } from "./half.ts";
 import { type TensorProto, TensorProto_DataLocation, TensorProtoSchema } from "./onnx_pb.ts";
+import { minifloatCodes } from "./minifloat.ts";
 import { dtypeOf, numberOf } from "./types.ts";
 
 /** Gives the bytes of the file that a model names beside itself. */
@@ -18,7 +19,7 @@ interface Storage {
   /** The typed field that holds it, and how many elements one entry of that field packs. */
   readonly field: "floatData" | "int32Data" | "int64Data" | "doubleData" | "uint64Data";
   readonly perEntry: number;
-  /** The stored bits of half floats ⇄ their value. */
+  /** The stored bits of floats below 32 bits ⇄ their value. */
   readonly half?: { readonly read: (bits: number) => number; readonly write: (value: number) => number };
 }
 
@@ -31,6 +32,12 @@ const storage: Readonly<Record<Exclude<DType, "string">, Storage>> = {
   float64: { bits: 64, field: "doubleData", perEntry: 1 },
   float16: { bits: 16, field: "int32Data", perEntry: 1, half: float16 },
   bfloat16: { bits: 16, field: "int32Data", perEntry: 1, half: bfloat16 },
+  float8e4m3fn: { bits: 8, field: "int32Data", perEntry: 1, half: minifloatCodes.get("float8e4m3fn") },
+  float8e4m3fnuz: { bits: 8, field: "int32Data", perEntry: 1, half: minifloatCodes.get("float8e4m3fnuz") },
+  float8e5m2: { bits: 8, field: "int32Data", perEntry: 1, half: minifloatCodes.get("float8e5m2") },
+  float8e5m2fnuz: { bits: 8, field: "int32Data", perEntry: 1, half: minifloatCodes.get("float8e5m2fnuz") },
+  float8e8m0: { bits: 8, field: "int32Data", perEntry: 1, half: minifloatCodes.get("float8e8m0") },
+  float4e2m1: { bits: 4, field: "int32Data", perEntry: 2, half: minifloatCodes.get("float4e2m1") },
   int2: { bits: 2, field: "int32Data", perEntry: 4 },
   uint2: { bits: 2, field: "int32Data", perEntry: 4 },
   int4: { bits: 4, field: "int32Data", perEntry: 2 },
@@ -108,29 +115,29 @@ function fromRaw(raw: Uint8Array, dtype: DType, count: number): TensorData {
   // JavaScript engines are little-endian, as ONNX is.
   const { buffer } = new Uint8Array(raw);
   if (!half) return new (allocate(dtype, 0).constructor as new (buffer: ArrayBuffer) => TensorData)(buffer);
-  return Float32Array.from(new Uint16Array(buffer), half.read);
+  return Float32Array.from(bits === 16 ? new Uint16Array(buffer) : new Uint8Array(buffer), half.read);
 }
 
 function unpacked(packed: ArrayLike<number>, dtype: DType, count: number): TensorData {
-  const { bits } = storageOf(dtype);
+  const { bits, half } = storageOf(dtype);
   const data = allocate(dtype, count);
   const perByte = 8 / bits;
   const up = 32 - bits;
   const signed = data instanceof Int8Array;
   for (let i = 0; i < count; i++) {
     const high = (packed[Math.floor(i / perByte)]! >> (bits * (i % perByte))) << up;
-    data[i] = signed ? high >> up : high >>> up;
+    data[i] = signed ? high >> up : half ? half.read(high >>> up) : high >>> up;
   }
   return data;
 }
 
 function fromTyped(entries: readonly (number | bigint)[], dtype: DType, count: number, place: string): TensorData {
-  const { half, perEntry } = storageOf(dtype);
+  const { bits, half, perEntry } = storageOf(dtype);
   const expected = Math.ceil(count / perEntry);
   if (entries.length !== expected) throw malformed(place, `${entries.length} entries`, `${expected} for ${count} elements of ${dtype}`);
   if (perEntry > 1) return unpacked(entries as readonly number[], dtype, count);
   const data = allocate(dtype, count);
-  if (half) return Float32Array.from(entries as readonly number[], (bits) => half.read(bits & 0xffff));
+  if (half) return Float32Array.from(entries as readonly number[], (entry) => half.read(entry & (2 ** bits - 1)));
   if (isBig(data)) {
     entries.forEach((entry, i) => {
       data[i] = entry as bigint;
@@ -201,10 +208,11 @@ function toRaw(data: TensorData, dtype: DType): Uint8Array<ArrayBuffer> {
     const perByte = 8 / bits;
     const packed = new Uint8Array(Math.ceil(data.length / perByte));
     for (let i = 0; i < data.length; i++) {
-      packed[Math.floor(i / perByte)]! |= (Number(data[i]) & ((1 << bits) - 1)) << (bits * (i % perByte));
+      const code = half ? half.write(Number(data[i])) : Number(data[i]);
+      packed[Math.floor(i / perByte)]! |= (code & ((1 << bits) - 1)) << (bits * (i % perByte));
     }
     return packed;
   }
-  const stored = half ? Uint16Array.from(data as Float32Array, half.write) : data;
+  const stored = half ? (bits === 16 ? Uint16Array : Uint8Array).from(data as Float32Array, half.write) : data;
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength).slice();
 }

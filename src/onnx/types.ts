@@ -18,8 +18,14 @@ const held: readonly (readonly [number, DType])[] = [
   [12, "uint32"],
   [13, "uint64"],
   [16, "bfloat16"],
+  [17, "float8e4m3fn"],
+  [18, "float8e4m3fnuz"],
+  [19, "float8e5m2"],
+  [20, "float8e5m2fnuz"],
   [21, "uint4"],
   [22, "int4"],
+  [23, "float4e2m1"],
+  [24, "float8e8m0"],
   [25, "uint2"],
   [26, "int2"],
 ];
@@ -30,12 +36,6 @@ const refused: Readonly<Record<number, string>> = {
   8: "string",
   14: "complex64",
   15: "complex128",
-  17: "float8e4m3fn",
-  18: "float8e4m3fnuz",
-  19: "float8e5m2",
-  20: "float8e5m2fnuz",
-  23: "float4e2m1",
-  24: "float8e8m0",
 };
 
 const byNumber: ReadonlyMap<number, DType> = new Map(held);

@@ -1,6 +1,6 @@
 // Quantization operators as ONNX defines them: real = scale · (code − zero point), codes saturate, ties round to even.
 import type { DType, GraphNode, Tensor } from "../graph/types.ts";
-import { dtypeAttribute } from "./cast.ts";
+import { dtypeAttribute, narrowing } from "./cast.ts";
 import { centered, convDims, convSums } from "./conv.ts";
 import { asNumbers, count, fill, integerRange } from "./dtypes.ts";
 import { batchOf, matmulDims, matmulSums } from "./matmul.ts";
@@ -8,10 +8,13 @@ import type { Operator } from "./operator.ts";
 import { roundEven } from "./rounding.ts";
 import { axisOf, concrete, fact, factOf, mismatch, number, required, show } from "./shape.ts";
 
-/** Code nearest to x, saturated; NaN becomes the zero point's side of nothing: 0. */
-function saturate(dtype: DType, x: number): number {
-  const [lo, hi] = integerRange(dtype);
-  return Number.isNaN(x) ? 0 : Math.min(Math.max(x, Number(lo)), Number(hi));
+/** Rounded to even, shifted by the zero point, saturated; NaN, of which ONNX says nothing, becomes the lowest code. */
+function coder(dtype: DType): (quotient: number, zero: number) => number {
+  const [lo, hi] = integerRange(dtype).map(Number) as [number, number];
+  return (quotient, zero) => {
+    const code = roundEven(quotient) + zero;
+    return code > lo ? Math.min(code, hi) : lo;
+  };
 }
 
 /** Which element of a scale or zero point belongs to element i of a tensor: one for all, one per index of `axis`, or one per block. */
@@ -45,13 +48,15 @@ const quantizeLinear: Operator = {
     const which = parameterIndex(node, x.dims, scale);
     const [data, s, z] = [asNumbers(x), asNumbers(scale), zero && asNumbers(zero)];
     // The quotient is a float32 in ONNX; dividing in float64 and rounding to float32 is the same.
-    return [fill(dtype, x.dims, (i) => code(dtype, Math.fround(data[i]! / s[which(i)]!), z ? z[which(i)]! : 0))];
+    const quotient = (i: number): number => Math.fround(data[i]! / s[which(i)]!);
+    const narrow = narrowing(dtype, { saturate: number(node, "saturate", 1) !== 0 });
+    if (narrow) return [{ dtype, dims: x.dims, data: Float32Array.from({ length: data.length }, (_, i) => narrow(quotient(i))) }];
+    const code = coder(dtype);
+    return [fill(dtype, x.dims, (i) => code(quotient(i), z ? z[which(i)]! : 0))];
   },
 };
 
-const code = (dtype: DType, quotient: number, zero: number): number => saturate(dtype, roundEven(quotient) + zero);
-
-/** Inputs: codes, scale, zero point?; the output's type is the scale's, or the attribute's. */
+/** (code − zero point) · scale, both steps in float32. Inputs: codes, scale, zero point?; the output's type is the scale's, or the attribute's. */
 const dequantizeLinear: Operator = {
   op: "DequantizeLinear",
   arity: [2, 3],
@@ -63,7 +68,9 @@ const dequantizeLinear: Operator = {
     const [x, scale, zero] = [required(node, inputs, 0), required(node, inputs, 1), inputs[2]];
     const which = parameterIndex(node, x.dims, scale);
     const [data, s, z] = [asNumbers(x), asNumbers(scale), zero && asNumbers(zero)];
-    return [fill(dtypeAttribute(node, "output_dtype", scale.dtype), x.dims, (i) => (data[i]! - (z ? z[which(i)]! : 0)) * s[which(i)]!)];
+    return [
+      fill(dtypeAttribute(node, "output_dtype", scale.dtype), x.dims, (i) => Math.fround(data[i]! - (z ? z[which(i)]! : 0)) * s[which(i)]!),
+    ];
   },
 };
 
@@ -77,15 +84,22 @@ const dynamicQuantizeLinear: Operator = {
     const data = asNumbers(x);
     let [lo, hi] = [0, 0];
     for (let i = 0; i < data.length; i++) [lo, hi] = [Math.min(lo, data[i]!), Math.max(hi, data[i]!)];
-    const scale = Math.fround(Math.fround(hi - lo) / 255);
-    const zero = scale === 0 ? 0 : saturate("uint8", roundEven(Math.fround(0 - Math.fround(lo / scale))));
+    const range = Math.fround(Math.fround(hi - lo) / 255);
+    const scale = range === 0 ? 1 : range; // all zeros: any scale will do
+    const code = coder("uint8");
+    const zero = code(Math.fround(0 - Math.fround(lo / scale)), 0);
     return [
-      fill("uint8", x.dims, (i) => (scale === 0 ? 0 : code("uint8", Math.fround(data[i]! / scale), zero))),
+      fill("uint8", x.dims, (i) => code(Math.fround(data[i]! / scale), zero)),
       fill("float32", [], () => scale),
       fill("uint8", [], () => zero),
     ];
   },
 };
+
+/** An int32 sum in units of the output's scale, each step in float32: ONNX leaves the order open, and this is ONNX Runtime's. */
+function requantized(sum: number, a: number, b: number, y: number): number {
+  return Math.fround(Math.fround(sum) * Math.fround(Math.fround(a * b) / y));
+}
 
 /** Inputs: x, its scale and zero point; w, its (per-channel) scale and zero point; y's scale and zero point; int32 bias of scale sx · sw. */
 const qlinearConv: Operator = {
@@ -115,12 +129,13 @@ const qlinearConv: Operator = {
     const bias = inputs[8] && asNumbers(inputs[8]);
     const sums = convSums(node, centered(x, zx, 1), x.dims, centered(w, zw, count(w.dims.slice(1))), w.dims, dims);
     const plane = count(dims.slice(2));
+    const code = coder(zy.dtype);
     const [a, b, c, z] = [asNumbers(sx)[0]!, asNumbers(sw), asNumbers(sy)[0]!, asNumbers(zy)[0]!];
     return [
       fill(zy.dtype, dims, (i) => {
         const channel = Math.floor(i / plane) % dims[1]!;
         const sum = sums[i]! + (bias ? bias[channel]! : 0);
-        return saturate(zy.dtype, roundEven((sum * a * b[b.length === 1 ? 0 : channel]!) / c) + z);
+        return code(requantized(sum, a, b[b.length === 1 ? 0 : channel]!, c), z);
       }),
     ];
   },
@@ -196,9 +211,10 @@ const qlinearMatMul: Operator = {
       batchOf(node, a.dims, b.dims),
     );
     const [left, right, scale, zero] = [asNumbers(sa), asNumbers(sb), asNumbers(sy)[0]!, asNumbers(zy)[0]!];
+    const code = coder(zy.dtype);
     const row = left.length === 1 ? () => 0 : lineIndex(node, dims, sa, "left");
     const column = right.length === 1 ? () => 0 : lineIndex(node, dims, sb, "right");
-    return [fill(zy.dtype, dims, (i) => saturate(zy.dtype, roundEven((sums[i]! * left[row(i)]! * right[column(i)]!) / scale) + zero))];
+    return [fill(zy.dtype, dims, (i) => code(requantized(sums[i]!, left[row(i)]!, right[column(i)]!, scale), zero))];
   },
 };
 
