@@ -2,6 +2,7 @@
 import type { FloatKernels } from "../engine/kernels.ts";
 import type { DeviceTensor, ForwardContext, ForwardKernel } from "../engine/types.ts";
 import type { GraphNode } from "../graph/types.ts";
+import { runBinary } from "./binary.forward.ts";
 import { noClamp } from "./conv.geometry.ts";
 import { packed, padded } from "./packed.ts";
 import { number } from "./shape.ts";
@@ -57,10 +58,8 @@ function broadcastBatch(a: readonly number[], b: readonly number[]): number[] {
   return Array.from({ length: rank }, (_, i) => Math.max(a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1));
 }
 
-/** C is absent, a scalar or one row: what the product kernel adds while it stores. */
-function isRow(c: readonly number[] | undefined): boolean {
-  return !c || product(c) === 1 || product(c) === c.at(-1);
-}
+/** C is a scalar or one row: what the product kernel adds while it stores. */
+const isRow = (c: readonly number[]): boolean => product(c) === 1 || product(c) === c.at(-1);
 
 /** Y = α·A'·B' + β·C; α is multiplied into the panels of B, β into the bias. */
 function gemm(context: Context, node: GraphNode, inputs: readonly (DeviceTensor | undefined)[], output: DeviceTensor): void {
@@ -80,8 +79,9 @@ function gemm(context: Context, node: GraphNode, inputs: readonly (DeviceTensor 
     rows = context.scratch(m * k * 4);
     kernels.transpose(rows, a.ptr, k, m);
   }
-  const bias = c ? biasOf(context, node, c, n) : 0;
+  const bias = c && isRow(c.dims) ? biasOf(context, node, c, n) : 0;
   kernels.gemm(output.ptr, n, rows, k, panels, bias, m, n, k, noClamp.low, noClamp.high);
+  if (c && !bias) runBinary(kernels, "add", output, output, scaled(context, node, c));
 }
 
 function scale(x: Float32Array, factor: number): void {
@@ -97,6 +97,16 @@ function biasOf(context: Context, node: GraphNode, c: DeviceTensor, n: number): 
   });
 }
 
+/** β·C of any shape. */
+function scaled(context: Context, node: GraphNode, c: DeviceTensor): DeviceTensor {
+  const size = product(c.dims);
+  const ptr = packed(context, node, 2, "addend", size, (to) => {
+    context.kernels.copyBytes(to, c.ptr, size * 4);
+    scale(context.f32.subarray(to / 4, to / 4 + size), number(node, "beta", 1));
+  });
+  return { ...c, ptr };
+}
+
 const whole = (dims: readonly number[] | undefined): boolean => dims !== undefined && dims.length > 0 && dims.every((size) => size > 0);
 
 export const matrixKernels: readonly ForwardKernel<FloatKernels>[] = [
@@ -109,7 +119,7 @@ export const matrixKernels: readonly ForwardKernel<FloatKernels>[] = [
   {
     op: "Gemm",
     layout: "row-major",
-    accepts: (_, dims) => whole(dims[0]) && whole(dims[1]) && isRow(dims[2]),
+    accepts: (_, dims) => whole(dims[0]) && whole(dims[1]),
     run: (context, node, inputs, outputs) => gemm(context, node, inputs, outputs[0]!),
   },
 ];
