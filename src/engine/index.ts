@@ -44,7 +44,7 @@ class FloatEngine implements Engine {
   readonly #device: Device;
   readonly #schedule: Schedule;
   readonly #context: Context;
-  readonly #constants: ReadonlyMap<number, Value>;
+  readonly #constants: Map<number, Value>;
   readonly #decisions: Map<Step, Decision> = new Map();
   /** Values alive in the current run, by number; constants always. */
   #values: (Value | undefined)[] = [];
@@ -104,8 +104,10 @@ class FloatEngine implements Engine {
       names.forEach((_, id) => void show(id));
       for (const id of unused) this.#free(id);
       for (const step of steps) {
-        this.#runStep(step);
-        for (const id of step.outputs) show(id);
+        if (step.outputs.some((id) => id >= 0 && !this.#values[id])) {
+          this.#runStep(step);
+          for (const id of step.outputs) show(id);
+        }
         for (const id of step.dead) this.#free(id);
       }
     } finally {
@@ -118,9 +120,10 @@ class FloatEngine implements Engine {
 
   #runStep(step: Step): void {
     const inputs = step.inputs.map((id) => this.#values[id]);
-    const outputDims = this.#decide(step, inputs);
+    const fixed = inputs.every((value) => !value || value.isConstant);
+    const outputDims = fixed ? undefined : this.#decide(step, inputs);
     if (step.kernel && outputDims) this.#runKernel(step, step.kernel, inputs, outputDims);
-    else this.#runReference(step, inputs);
+    else this.#runReference(step, inputs, fixed);
   }
 
   #runKernel(step: Step, kernel: Kernel, inputs: readonly (Value | undefined)[], outputDims: readonly (readonly number[])[]): void {
@@ -137,11 +140,15 @@ class FloatEngine implements Engine {
     this.#context.endStep();
   }
 
-  #runReference(step: Step, inputs: readonly (Value | undefined)[]): void {
+  /** What depends on constants alone is `fixed`: computed in the first run and a constant from then on. */
+  #runReference(step: Step, inputs: readonly (Value | undefined)[], fixed: boolean): void {
     const tensors = inputs.map((value) => value?.host());
     const results = step.operator.reference(step.node, tensors);
     step.outputs.forEach((id, i) => {
-      if (id >= 0) this.#values[id] = new Value(this.#device, { host: results[i]! });
+      if (id < 0) return;
+      const value = new Value(this.#device, { host: results[i]!, constant: fixed });
+      this.#values[id] = value;
+      if (fixed) this.#constants.set(id, value);
     });
   }
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { createEngine } from "../../src/engine/index.ts";
 import { instantiateKernels, loadFloat } from "../../src/engine/kernels.ts";
 import { LinearMemory } from "../../src/engine/memory.ts";
@@ -8,6 +8,8 @@ import { HalftoneError } from "../../src/errors.ts";
 import { evaluateReference } from "../../src/graph/evaluate.ts";
 import { float32, int64s } from "../../src/graph/tensors.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../../src/graph/types.ts";
+import { forwardKernels } from "../../src/ops/forward.ts";
+import { operators } from "../../src/ops/registry.ts";
 import { readModel } from "../../src/onnx/read.ts";
 import { dataDir, withData } from "../data.ts";
 import { randomOf } from "./single.ts";
@@ -124,6 +126,27 @@ test("values are written over only when nobody reads them again", async () => {
   for (const [name, { data }] of evaluateReference(reuse, feeds)) {
     data.forEach((v, i) => void expect(Number(found.get(name)!.data[i])).toBeCloseTo(Number(v), 5));
   }
+});
+
+test("what depends on constants alone is computed once, shown every time, and steers kernels like any constant", async () => {
+  const nodes: GraphNode[] = [
+    { name: "cast", op: "Cast", inputs: ["six"], outputs: ["bound"], attributes: { to: 1 } },
+    { name: "clip", op: "Clip", inputs: ["x", "", "bound"], outputs: ["y"], attributes: {} },
+  ];
+  const constants = new Map<string, Tensor>([["six", { dtype: "int32", dims: [], data: Int32Array.of(6) }]]);
+  const facts = new Map<string, Fact>([["x", { dtype: "float32", dims: ["N"] }]]);
+  const clipped = await createEngine({ name: "clip", inputs: ["x"], outputs: ["y"], nodes, constants, facts, notes: new Map() });
+  const kernel = vi.spyOn(forwardKernels.get("Clip")!, "run");
+  const cast = vi.spyOn(operators.get("Cast")!, "reference");
+  for (let i = 0; i < 3; i++) {
+    const seen: string[] = [];
+    const x = float32([4], [-1, 5, 6, 7 + i]);
+    const y = clipped.run(new Map([["x", x]]), { taps: new Set(["bound"]), tap: (name) => seen.push(name) }).get("y")!;
+    expect([...y.data]).toEqual([-1, 5, 6, 6]);
+    expect(seen).toEqual(["bound"]);
+  }
+  expect(kernel).toHaveBeenCalledTimes(3);
+  expect(cast).toHaveBeenCalledTimes(1);
 });
 
 test("a failed run leaves no memory behind", async () => {

@@ -18,18 +18,18 @@ interface Row {
   readonly model: string;
   readonly samples: () => Samples;
   readonly batch: number;
-  /** Correct answers of PyTorch and ONNX Runtime on all samples, from the data's notes. */
-  readonly correct: number;
+  /** Right answers of PyTorch and ONNX Runtime on all samples, where the evaluation's own tests do not count them. */
+  readonly correct?: number;
 }
 
 const rows: readonly Row[] = [
-  { model: "fashion/tiny/model.onnx", samples: () => fashion("train_1024"), batch: 8, correct: 937 },
-  { model: "fashion/resnet20/model.onnx", samples: () => fashion("train_1024"), batch: 8, correct: 970 },
-  { model: "fashion/mobilenetv2/model.onnx", samples: () => fashion("train_1024"), batch: 8, correct: 970 },
+  { model: "fashion/tiny/model.onnx", samples: () => fashion("train_1024"), batch: 8 },
+  { model: "fashion/resnet20/model.onnx", samples: () => fashion("train_1024"), batch: 8 },
+  { model: "fashion/mobilenetv2/model.onnx", samples: () => fashion("train_1024"), batch: 8 },
   { model: "fashion/mobilenetv2/model_raw.onnx", samples: () => fashion("train_1024"), batch: 8, correct: 970 },
-  { model: "fashion/vit/model.onnx", samples: () => fashion("train_1024"), batch: 8, correct: 931 },
+  { model: "fashion/vit/model.onnx", samples: () => fashion("train_1024"), batch: 8 },
   { model: "fashion/vit/model_raw.onnx", samples: () => fashion("train_1024"), batch: 8, correct: 931 },
-  { model: "cifar10/resnet20/model.onnx", samples: () => readCifar(`${dataDir}/cifar10/test_first1017.bin`), batch: 8, correct: 932 },
+  { model: "cifar10/resnet20/model.onnx", samples: () => readCifar(`${dataDir}/cifar10/test_first1017.bin`), batch: 8 },
   {
     model: "cifar10/resnet20/model_folded.onnx",
     samples: () => readCifar(`${dataDir}/cifar10/test_first1017.bin`),
@@ -37,8 +37,9 @@ const rows: readonly Row[] = [
     correct: 932,
   },
   { model: "cifar10/resnet20/model_raw.onnx", samples: () => readCifar(`${dataDir}/cifar10/test_first1017.bin`), batch: 8, correct: 932 },
-  { model: "mnist/lenet/model.onnx", samples: () => mnist(1 / 255), batch: 8, correct: 511 },
-  { model: "mnist/cntk/model.onnx", samples: () => mnist(1), batch: 1, correct: 507 },
+  { model: "cifar10/resnet8/model.onnx", samples: () => readCifar(`${dataDir}/cifar10/test_first1017.bin`), batch: 8 },
+  { model: "mnist/lenet/model.onnx", samples: () => mnist(1 / 255), batch: 8 },
+  { model: "mnist/cntk/model.onnx", samples: () => mnist(1), batch: 1 },
 ];
 
 function feedsOf(engine: Engine, { dims, values }: Samples, start: number, end: number): Map<string, Tensor> {
@@ -52,26 +53,26 @@ const answer = (logits: ArrayLike<number>): number => {
   return best;
 };
 
-withData.for(rows)("$model gives $correct right answers", { timeout: 300_000 }, async ({ model, samples, batch, correct }) => {
-  const engine = await createEngine(readModel(new Uint8Array(readFileSync(`${dataDir}/${model}`))));
-  const data = samples();
-  const output = engine.graph.outputs[0]!;
-  let right = 0;
-  let seconds = 0;
-  for (let start = 0; start < data.count; start += batch) {
-    const end = Math.min(start + batch, data.count);
-    const begin = performance.now();
-    const logits = engine.run(feedsOf(engine, data, start, end)).get(output)!;
-    seconds += performance.now() - begin;
-    const classes = logits.data.length / (end - start);
-    for (let i = start; i < end; i++) {
-      const row = (logits.data as Float32Array).subarray((i - start) * classes, (i - start + 1) * classes);
-      if (answer(row) === data.labels[i]) right++;
+withData.for(rows.filter(({ correct }) => correct !== undefined))(
+  "$model gives $correct right answers",
+  { timeout: 300_000 },
+  async ({ model, samples, batch, correct }) => {
+    const engine = await createEngine(readModel(new Uint8Array(readFileSync(`${dataDir}/${model}`))));
+    const data = samples();
+    const output = engine.graph.outputs[0]!;
+    let right = 0;
+    for (let start = 0; start < data.count; start += batch) {
+      const end = Math.min(start + batch, data.count);
+      const logits = engine.run(feedsOf(engine, data, start, end)).get(output)!;
+      const classes = logits.data.length / (end - start);
+      for (let i = start; i < end; i++) {
+        const row = (logits.data as Float32Array).subarray((i - start) * classes, (i - start + 1) * classes);
+        if (answer(row) === data.labels[i]) right++;
+      }
     }
-  }
-  if (process.env.HALFTONE_TIMES) process.stderr.write(`${model}: ${(seconds / data.count).toFixed(3)} ms, ${engine.peakBytes} bytes\n`);
-  expect(right).toBe(correct);
-});
+    expect(right).toBe(correct);
+  },
+);
 
 withData.for(rows)("$model equals the plain references", async ({ model, samples, batch }) => {
   const graph = readModel(new Uint8Array(readFileSync(`${dataDir}/${model}`)));
