@@ -59,8 +59,8 @@ function resample(
       let sum = 1 << (fraction - 1);
       let at = along ? line * from + low : low * step + line;
       for (let i = 0; i < count; i++, at += along ? 1 : step) sum += source[at]! * taps.weights[position * taps.width + i]!;
-      const value = sum >> fraction;
-      target[along ? line * to + position : position * step + line] = value < 0 ? 0 : value > 255 ? 255 : value;
+      // Weights are not negative: only the top can be passed, by their rounding.
+      target[along ? line * to + position : position * step + line] = Math.min(255, sum >> fraction);
     }
 }
 
