@@ -28,8 +28,8 @@ class Square {}
 class Floor {}
 class Ceil {}
 
-/** √½, √(2/π), the cubic term of GELU, 1/6, ½, 1 */
-const C: usize = memory.data<f32>([0.70710678118654752, 0.79788456080286536, 0.044715, 0.16666666666666667, 0.5, 1.0]);
+/** √½, √(2/π), the cubic term of GELU, 1/6, ½, 1, and the lowest finite number: −∞ · 0 would be NaN in the tail of GELU. */
+const C: usize = memory.data<f32>([0.70710678118654752, 0.79788456080286536, 0.044715, 0.16666666666666667, 0.5, 1.0, -3.4028234663852886e38]);
 
 function value<F>(x: v128, a: v128, b: v128): v128 {
   const zero = f32x4.splat(0);
@@ -45,9 +45,11 @@ function value<F>(x: v128, a: v128, b: v128): v128 {
   if (idof<F>() == idof<Log>()) return log4(x);
   if (idof<F>() == idof<Erf>()) return erf4(x);
   if (idof<F>() == idof<Gelu>()) {
+    x = f32x4.pmax(x, splat(24));
     return f32x4.mul(f32x4.mul(x, splat(16)), f32x4.add(erf4(f32x4.mul(x, splat(0))), splat(20)));
   }
   if (idof<F>() == idof<GeluTanh>()) {
+    x = f32x4.pmax(x, splat(24));
     const cube = f32x4.mul(f32x4.mul(x, x), x);
     const inner = f32x4.mul(splat(4), f32x4.add(x, f32x4.mul(splat(8), cube)));
     return f32x4.mul(f32x4.mul(x, splat(16)), f32x4.add(tanh4(inner), splat(20)));

@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createEngine } from "../../src/engine/index.ts";
 import { evaluateReference } from "../../src/graph/evaluate.ts";
 import { float32, int64s } from "../../src/graph/tensors.ts";
@@ -263,35 +263,53 @@ const rows: readonly Row[] = [
   { op: "Dropout", bound: 0, draw: (r) => ({ inputs: [feed(r.tensor(dimsOf(r)))] }) },
 ];
 
-test.for(rows)("$op equals its reference on random shapes and both layouts", async ({ op, draw, bound }) => {
-  const kernel = vi.spyOn(forwardKernels.get(op)!, "run");
-  for (let seed = 0; seed < 40; seed++) {
-    const single = { op, ...draw(randomOf(seed)) };
-    const { dims } = single.inputs[0]!.tensor;
-    const turns = !single.inputs[0]!.constant && (dims.length === 3 || dims.length === 4);
-    for (const channelsLast of turns ? [false, true] : [false]) {
-      const { graph, feeds } = singleGraph(single, channelsLast);
-      const expected = evaluateReference(graph, feeds);
-      const found = (await createEngine(graph)).run(feeds);
-      for (const [name, y] of expected) {
-        const z = found.get(name)!;
-        expect(z.dims).toEqual(y.dims);
-        let worst = 0;
-        for (let i = 0; i < y.data.length; i++) {
-          const [a, b] = [Number(z.data[i]), Number(y.data[i])];
-          if (!(Math.abs(a - b) / (1 + Math.abs(b)) <= worst))
-            worst = Object.is(a, b) || a === b ? worst : Math.abs(a - b) / (1 + Math.abs(b));
+/** NaN, infinities and zeros of both signs here and there in the first input. */
+function withSpecials(single: Omit<Single, "op">, random: Random): Omit<Single, "op"> {
+  const [first, ...rest] = single.inputs;
+  const { tensor } = first!;
+  const data = Float32Array.from(tensor.data as Float32Array, (v) =>
+    random.int(0, 4) ? v : random.pick([NaN, Infinity, -Infinity, 0, -0]),
+  );
+  return { ...single, inputs: [{ ...first!, tensor: { ...tensor, data } }, ...rest] };
+}
+
+const draws: readonly [string, (row: Row, random: Random) => Omit<Single, "op">][] = [
+  ["random values", ({ draw }, random) => draw(random)],
+  ["NaN and infinities", ({ draw }, random) => withSpecials(draw(random), random)],
+];
+
+describe.each(draws)("%s", (_, drawOf) =>
+  test.for(rows)("$op equals its reference on random shapes and both layouts", async (row) => {
+    const { op, bound } = row;
+    const kernel = vi.spyOn(forwardKernels.get(op)!, "run");
+    for (let seed = 0; seed < 40; seed++) {
+      const single = { op, ...drawOf(row, randomOf(seed)) };
+      const { dims } = single.inputs[0]!.tensor;
+      const turns = !single.inputs[0]!.constant && (dims.length === 3 || dims.length === 4);
+      for (const channelsLast of turns ? [false, true] : [false]) {
+        const { graph, feeds } = singleGraph(single, channelsLast);
+        const expected = evaluateReference(graph, feeds);
+        const found = (await createEngine(graph)).run(feeds);
+        for (const [name, y] of expected) {
+          const z = found.get(name)!;
+          expect(z.dims).toEqual(y.dims);
+          let worst = 0;
+          for (let i = 0; i < y.data.length; i++) {
+            const [a, b] = [Number(z.data[i]), Number(y.data[i])];
+            if (!(Math.abs(a - b) / (1 + Math.abs(b)) <= worst))
+              worst = Object.is(a, b) || a === b ? worst : Math.abs(a - b) / (1 + Math.abs(b));
+          }
+          expect(
+            worst,
+            `seed ${seed}, ${channelsLast ? "channels-last" : "row-major"}, ${JSON.stringify(single.inputs.map((o) => o?.tensor.dims))} ${JSON.stringify(single.attributes)}`,
+          ).toBeLessThanOrEqual(bound);
         }
-        expect(
-          worst,
-          `seed ${seed}, ${channelsLast ? "channels-last" : "row-major"}, ${JSON.stringify(single.inputs.map((o) => o?.tensor.dims))} ${JSON.stringify(single.attributes)}`,
-        ).toBeLessThanOrEqual(bound);
       }
     }
-  }
-  // The reference would pass as well: the kernel must have run in most of the draws.
-  expect(kernel.mock.calls.length).toBeGreaterThanOrEqual(30);
-});
+    // The reference would pass as well: the kernel must have run in most of the draws.
+    expect(kernel.mock.calls.length).toBeGreaterThanOrEqual(30);
+  }),
+);
 
 test("every kernel of the table is in this test or in that of its family", () => {
   const elsewhere = ["Conv", "ConvTranspose", "Gemm", "MatMul"];
