@@ -65,20 +65,27 @@ export function direct(operands: Operands, s: Convolution): void {
   }
 }
 
-/** One filter per channel. */
+/** One filter per output; outputs of one channel stand together, so with several of them the image is spread over the outputs first. */
 export function depthwise({ context, node, x, filters, bias, y, clamp }: Operands, s: Convolution): void {
   const { kernels } = context;
   const taps = s.kh * s.kw;
-  const weights = packed(context, node, 1, `taps of ${filters.reading}`, taps * s.c, (ptr) =>
-    kernels.copy4(ptr, filters.ptr, 1, 1, taps, s.c, 0, 0, filters.tap, filters.group, 0, 0, s.c, 1),
+  const multiplier = s.o / s.c;
+  const pixels = s.h * s.w;
+  const weights = packed(context, node, 1, `taps of ${filters.reading}`, taps * s.o, (ptr) =>
+    kernels.copy4(ptr, filters.ptr, 1, 1, taps, s.o, 0, 0, filters.tap, filters.group / multiplier, 0, 0, s.o, 1),
   );
+  const spread = multiplier > 1 ? context.scratch(pixels * s.o * 4) : 0;
   const { low, high } = clamp;
   for (let n = 0; n < s.n; n++) {
-    const image = x + n * s.h * s.w * s.c * 4;
+    let image = x + n * pixels * s.c * 4;
+    if (spread) {
+      kernels.copy4(spread, image, 1, multiplier, pixels, s.c, 0, 0, s.c, 1, 0, 1, s.o, multiplier);
+      image = spread;
+    }
     for (let oy = 0; oy < s.oh; oy++) {
-      const to = y + (n * s.oh + oy) * s.ow * s.c * 4;
+      const to = y + (n * s.oh + oy) * s.ow * s.o * 4;
       const iy = oy * s.sy - s.top;
-      kernels.depthwise(to, image, weights, bias, s.h, s.w, s.c, s.kh, s.kw, s.dy, s.dx, iy, -s.left, s.sx, s.ow, low, high);
+      kernels.depthwise(to, image, weights, bias, s.h, s.w, s.o, s.kh, s.kw, s.dy, s.dx, iy, -s.left, s.sx, s.ow, low, high);
     }
   }
 }

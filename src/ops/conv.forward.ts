@@ -42,7 +42,7 @@ export function algorithmFor(s: Convolution): Algorithm {
   const dense = s.sy === 1 && s.sx === 1;
   const whole = s.h === s.oh && s.w === s.ow && s.top === 0 && s.left === 0;
   if (s.kh === 1 && s.kw === 1 && dense && whole) return "pointwise";
-  if (s.groups > 1) return s.groups === s.c && s.o === s.c ? "depthwise" : "direct";
+  if (s.groups > 1) return s.groups === s.c ? "depthwise" : "direct";
   const suited = s.kh === 3 && s.kw === 3 && dense && s.dy === 1 && s.dx === 1 && Math.min(s.c, s.o) >= FEWEST_CHANNELS;
   if (!suited) return "direct";
   const tiles = (side: number): number => roundUp4(Math.ceil(s.oh / side) * Math.ceil(s.ow / side));

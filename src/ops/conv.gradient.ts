@@ -38,7 +38,7 @@ export function weightGradient(context: Context, node: GraphNode, x: DeviceTenso
   const filters = filtersOf(dw, s);
   const algorithm = algorithmFor(s);
   if (algorithm === "winograd4") tiledWeightGradient(context, s, x.ptr, dy.ptr, filters);
-  else if (algorithm === "depthwise") depthwiseGradient(context, s, x.ptr, dy.ptr, filters);
+  else if (algorithm === "depthwise" && s.o === s.c) depthwiseGradient(context, s, x.ptr, dy.ptr, filters);
   else directGradient(context, s, x.ptr, dy.ptr, filters);
 }
 

@@ -146,6 +146,7 @@ const candidates = [
   conv(1, 14, 576, 576, 3, { groups: 576 }),
   conv(1, 7, 960, 960, 3, { groups: 960 }),
   conv(1, 14, 240, 240, 5, { groups: 240 }),
+  conv(1, 28, 32, 64, 3, { groups: 32 }),
   ...gradients(32, 32, 16, 16, 3),
   ...gradients(32, 16, 32, 32, 3),
   ...gradients(32, 8, 64, 64, 3),

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { type Algorithm, algorithmFor, convolutionKernels } from "../../../src/ops/conv.forward.ts";
-import { convolutionOf } from "../../../src/ops/conv.geometry.ts";
+import { type Algorithm, algorithmFor, convolutionKernels, convolve } from "../../../src/ops/conv.forward.ts";
+import { convolutionOf, noClamp } from "../../../src/ops/conv.geometry.ts";
 import type { Tensor } from "../../../src/graph/types.ts";
 import { convolution, type Geometry, outputSize, plain, transposedConvolution } from "./conv.reference.ts";
-import { error, generator, randomTensor, runKernel } from "./device.ts";
+import { error, generator, randomTensor, runKernel, runOnDevice } from "./device.ts";
 
 const [conv, convTranspose] = convolutionKernels as [(typeof convolutionKernels)[0], (typeof convolutionKernels)[0]];
 
@@ -107,7 +107,12 @@ test.for<[string, Problem, Algorithm]>([
   [
     "depthwise with multiplier 3",
     { n: 2, c: 5, o: 15, size: [8, 9], kernel: [3, 3], geometry: { groups: 5, pads: [1, 1, 1, 1] } },
-    "direct",
+    "depthwise",
+  ],
+  [
+    "depthwise with multiplier 2, stride 2",
+    { n: 2, c: 9, o: 18, size: [8, 9], kernel: [3, 5], geometry: { groups: 9, strides: [2, 1], pads: [1, 1, 0, 1] } },
+    "depthwise",
   ],
   [
     "depthwise 5×5, stride 2",
@@ -147,6 +152,33 @@ test("random kernels, strides, dilations, paddings and groups equal the definiti
     if (size.some((s, a) => s + pads[a]! + pads[a + 2]! < (kernel[a]! - 1) * dilations[a]! + 1)) continue;
     const geometry: Geometry = { groups, strides: [pick(1, 3), pick(1, 3)], dilations, pads };
     expectRight({ n: pick(1, 3), c: groups * pick(1, 11), o: groups * pick(1, 11), size, kernel, geometry, bias: pick(0, 1) > 0 }, i);
+  }
+});
+
+test("a clamp while storing equals a clamp afterwards, in every algorithm", () => {
+  const cases: readonly [Algorithm, number, number, number, number, number][] = [
+    ["winograd4", 9, 11, 7, 3, 1],
+    ["winograd2", 9, 11, 3, 3, 1],
+    ["direct", 5, 11, 6, 3, 1],
+    ["pointwise", 9, 11, 6, 1, 1],
+    ["depthwise", 23, 23, 6, 3, 23],
+  ];
+  for (const [algorithm, c, o, side, kernel, group] of cases) {
+    const next = generator(c + side);
+    const pad = (kernel - 1) / 2;
+    const attributes = { group, pads: [pad, pad, pad, pad] };
+    const inputs: [Tensor, Tensor] = [randomTensor([2, c, side, side], next), randomTensor([o, c / group, kernel, kernel], next)];
+    const dims = [2, o, side, side];
+    const node = { name: "", op: "Conv", inputs: [], outputs: [], attributes };
+    expect(algorithmFor(convolutionOf(node, inputs[0].dims, inputs[1].dims, dims))).toBe(algorithm);
+    const [free, bounded] = [noClamp, { low: -0.25, high: 1.5 }].map(
+      (clamp) =>
+        runOnDevice(attributes, inputs, dims, ["channels-last", "row-major", "channels-last"], (context, conv, x, w, y) =>
+          convolve(context, conv, [x, w], y, clamp),
+        ).data as Float32Array,
+    );
+    expect(bounded).toEqual(free!.map((v) => Math.min(1.5, Math.max(-0.25, v))));
+    expect(free!.some((v) => v > 1.5) && free!.some((v) => v < -0.25)).toBe(true);
   }
 });
 
