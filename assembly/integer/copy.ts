@@ -2,7 +2,18 @@
 
 /** Runs of `run` contiguous bytes. */
 export function copyRuns(
-  from: usize, to: usize, n0: i32, n1: i32, n2: i32, from0: i32, from1: i32, from2: i32, to0: i32, to1: i32, to2: i32, run: i32,
+  from: usize,
+  to: usize,
+  n0: i32,
+  n1: i32,
+  n2: i32,
+  from0: i32,
+  from1: i32,
+  from2: i32,
+  to0: i32,
+  to1: i32,
+  to2: i32,
+  run: i32,
 ): void {
   for (let i = 0; i < n0; i++, from += from0, to += to0) {
     for (let j = 0, f1 = from, t1 = to; j < n1; j++, f1 += from1, t1 += to1) {
@@ -23,8 +34,20 @@ function copyShort(from: usize, to: usize, n: i32): void {
 
 /** Single codes. */
 export function copyCodes(
-  from: usize, to: usize, n0: i32, n1: i32, n2: i32, n3: i32, from0: i32, from1: i32, from2: i32, from3: i32,
-  to0: i32, to1: i32, to2: i32, to3: i32,
+  from: usize,
+  to: usize,
+  n0: i32,
+  n1: i32,
+  n2: i32,
+  n3: i32,
+  from0: i32,
+  from1: i32,
+  from2: i32,
+  from3: i32,
+  to0: i32,
+  to1: i32,
+  to2: i32,
+  to3: i32,
 ): void {
   for (let i = 0; i < n0; i++, from += from0, to += to0) {
     for (let j = 0, f1 = from, t1 = to; j < n1; j++, f1 += from1, t1 += to1) {
@@ -37,8 +60,20 @@ export function copyCodes(
 
 /** Single int32 elements. */
 export function copyWords(
-  from: usize, to: usize, n0: i32, n1: i32, n2: i32, n3: i32, from0: i32, from1: i32, from2: i32, from3: i32,
-  to0: i32, to1: i32, to2: i32, to3: i32,
+  from: usize,
+  to: usize,
+  n0: i32,
+  n1: i32,
+  n2: i32,
+  n3: i32,
+  from0: i32,
+  from1: i32,
+  from2: i32,
+  from3: i32,
+  to0: i32,
+  to1: i32,
+  to2: i32,
+  to3: i32,
 ): void {
   for (let i = 0; i < n0; i++, from += from0, to += to0) {
     for (let j = 0, f1 = from, t1 = to; j < n1; j++, f1 += from1, t1 += to1) {

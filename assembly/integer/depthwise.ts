@@ -10,8 +10,20 @@
  * @param acc     int32[panels][rows · columns][8]; panelPitch bytes between panels
  */
 export function depthwise(
-  from: usize, rows: i32, columns: i32, xStep: i32, yStep: i32, kh: i32, kw: i32, xTap: i32, yTap: i32,
-  w: usize, bias: usize, acc: usize, panelPitch: i32, panels: i32,
+  from: usize,
+  rows: i32,
+  columns: i32,
+  xStep: i32,
+  yStep: i32,
+  kh: i32,
+  kw: i32,
+  xTap: i32,
+  yTap: i32,
+  w: usize,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
 ): void {
   const wBytes = (kh * kw) << 3;
   for (let n = 0; n < panels; n++, from += 8, w += wBytes, bias += 32, acc += panelPitch) {
@@ -43,8 +55,18 @@ export function depthwise(
  * Parameters as above.
  */
 export function depthwise3x3(
-  from: usize, rows: i32, columns: i32, xStep: i32, yStep: i32, xTap: i32, yTap: i32,
-  w: usize, bias: usize, acc: usize, panelPitch: i32, panels: i32,
+  from: usize,
+  rows: i32,
+  columns: i32,
+  xStep: i32,
+  yStep: i32,
+  xTap: i32,
+  yTap: i32,
+  w: usize,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
 ): void {
   for (let n = 0; n < panels; n++, from += 8, w += 72, bias += 32, acc += panelPitch) {
     const b0 = v128.load(bias);

@@ -9,10 +9,23 @@ import { fillBytes, roundEven, storeBytes, toCodes } from "../simd/lanes";
  * @param lift in [0, 22]: the plan's bits = t − lift, which the differences make up for
  */
 export function add(
-  a: usize, b: usize, out: usize, rows: i32, n: i32, bPitch: i32, za: i32, zb: i32, qa: i32, qb: i32, t: i32, lift: i32,
-  zero: i32, lo: i32, hi: i32,
+  a: usize,
+  b: usize,
+  out: usize,
+  rows: i32,
+  n: i32,
+  bPitch: i32,
+  za: i32,
+  zb: i32,
+  qa: i32,
+  qb: i32,
+  t: i32,
+  lift: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
 ): void {
-  const half = i64x2.splat(<i64>1 << (t - 1));
+  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
@@ -34,12 +47,18 @@ export function add(
       const r0 = roundEven(
         i64x2.add(i64x2.extmul_low_i32x4_s(a0, factorA), i64x2.extmul_low_i32x4_s(b0, factorB)),
         i64x2.add(i64x2.extmul_high_i32x4_s(a0, factorA), i64x2.extmul_high_i32x4_s(b0, factorB)),
-        half, shift, mask, one,
+        half,
+        shift,
+        mask,
+        one,
       );
       const r1 = roundEven(
         i64x2.add(i64x2.extmul_low_i32x4_s(a1, factorA), i64x2.extmul_low_i32x4_s(b1, factorB)),
         i64x2.add(i64x2.extmul_high_i32x4_s(a1, factorA), i64x2.extmul_high_i32x4_s(b1, factorB)),
-        half, shift, mask, one,
+        half,
+        shift,
+        mask,
+        one,
       );
       const codes = toCodes(r0, r1, zeros, low, high);
       if (n - i >= 8) v128.store64_lane(out, codes, 0);
@@ -57,10 +76,22 @@ export function add(
  * @param lift in [0, 14]: |(a − za)(b − zb)| < 2¹⁶ is shifted by it
  */
 export function mul(
-  a: usize, b: usize, out: usize, rows: i32, n: i32, bPitch: i32, za: i32, zb: i32, multiplier: i32, t: i32, lift: i32,
-  zero: i32, lo: i32, hi: i32,
+  a: usize,
+  b: usize,
+  out: usize,
+  rows: i32,
+  n: i32,
+  bPitch: i32,
+  za: i32,
+  zb: i32,
+  multiplier: i32,
+  t: i32,
+  lift: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
 ): void {
-  const half = i64x2.splat(<i64>1 << (t - 1));
+  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);

@@ -15,7 +15,7 @@
  * @param panelPitch  bytes between panels of acc
  */
 export function gemm(a: usize, aPitch: i32, rows: i32, w: usize, pairs: i32, bias: usize, acc: usize, panelPitch: i32, panels: i32): void {
-  const wBytes = <usize>pairs << 4;
+  const wBytes = (<usize>pairs) << 4;
   for (let n = 0; n < panels; n++, w += wBytes, bias += 32, acc += panelPitch) {
     let to = acc;
     let row = a;
@@ -73,7 +73,7 @@ function tile(a0: usize, aPitch: i32, w: usize, end: usize, bias: usize, to: usi
  * @param acc int32[panels][…]: the first row of every panel is written
  */
 export function gemv(a: usize, w: usize, pairs: i32, bias: usize, acc: usize, panelPitch: i32, panels: i32): void {
-  const wBytes = <usize>pairs << 4;
+  const wBytes = (<usize>pairs) << 4;
   let n = 0;
   for (; n + 4 <= panels; n += 4, w += wBytes << 2, bias += 128, acc += panelPitch << 2) fourPanels(a, w, wBytes, bias, acc, panelPitch);
   for (; n < panels; n++, w += wBytes, bias += 32, acc += panelPitch) onePanel(a, w, w + wBytes, bias, acc);

@@ -5,9 +5,7 @@ import { copyBytes, fillBytes } from "../simd/lanes";
  * A bordered copy of image rows: `rows` rows of `toPitch` bytes, of which rows [top, top + copied) hold `left` bytes of fill, then
  * `fromPitch` bytes of the image, then fill; all other rows hold fill. Writes up to 15 bytes further.
  */
-export function border(
-  from: usize, fromPitch: i32, to: usize, toPitch: i32, rows: i32, top: i32, copied: i32, left: i32, fill: i32,
-): void {
+export function border(from: usize, fromPitch: i32, to: usize, toPitch: i32, rows: i32, top: i32, copied: i32, left: i32, fill: i32): void {
   const value = i8x16.splat(<i8>fill);
   const right = toPitch - left - fromPitch;
   for (let y = 0; y < rows; y++, to += toPitch) {
@@ -37,7 +35,18 @@ export function widen(from: usize, to: usize, n: i32): void {
  * @param xTap   between runs of one window row; yTap between window rows
  */
 export function patches(
-  from: usize, to: usize, toPitch: i32, rows: i32, columns: i32, xStep: i32, yStep: i32, kh: i32, kw: i32, run: i32, xTap: i32, yTap: i32,
+  from: usize,
+  to: usize,
+  toPitch: i32,
+  rows: i32,
+  columns: i32,
+  xStep: i32,
+  yStep: i32,
+  kh: i32,
+  kw: i32,
+  run: i32,
+  xTap: i32,
+  yTap: i32,
 ): void {
   for (let y = 0; y < rows; y++, from += yStep) {
     let window = from;

@@ -9,7 +9,18 @@ import { storeBytes } from "../simd/lanes";
  * @param channels at most pitch
  */
 export function maxpool(
-  from: usize, to: usize, pitch: i32, channels: i32, rows: i32, columns: i32, xStep: i32, yStep: i32, kh: i32, kw: i32, xTap: i32, yTap: i32,
+  from: usize,
+  to: usize,
+  pitch: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  xStep: i32,
+  yStep: i32,
+  kh: i32,
+  kw: i32,
+  xTap: i32,
+  yTap: i32,
 ): void {
   for (let y = 0; y < rows; y++, from += yStep) {
     let window = from;
@@ -43,8 +54,19 @@ export function maxpool(
  * @param acc   int32[panels][rows · columns][8]; panelPitch bytes between panels
  */
 export function sumpool(
-  from: usize, rows: i32, columns: i32, xStep: i32, yStep: i32, kh: i32, kw: i32, xTap: i32, yTap: i32, zero: i32,
-  acc: usize, panelPitch: i32, panels: i32,
+  from: usize,
+  rows: i32,
+  columns: i32,
+  xStep: i32,
+  yStep: i32,
+  kh: i32,
+  kw: i32,
+  xTap: i32,
+  yTap: i32,
+  zero: i32,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
 ): void {
   const start = i32x4.splat(-zero * kh * kw);
   for (let n = 0; n < panels; n++, from += 8, acc += panelPitch) {

@@ -15,9 +15,19 @@ import { roundEven, roundUp, storeBytes, toCodes } from "../simd/lanes";
  * @param t          in [32, 62]
  */
 export function requantizeSingle(
-  acc: usize, panelPitch: i32, out: usize, pitch: i32, pixels: i32, channels: i32, constants: usize, t: i32, zero: i32, lo: i32, hi: i32,
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  t: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
 ): void {
-  const half = i64x2.splat(<i64>1 << (t - 1));
+  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const zeros = i16x8.splat(<i16>zero);
   const low = i8x16.splat(<i8>lo);
@@ -43,9 +53,19 @@ export function requantizeSingle(
 
 /** The same, halves to even. */
 export function requantizeEven(
-  acc: usize, panelPitch: i32, out: usize, pitch: i32, pixels: i32, channels: i32, constants: usize, t: i32, zero: i32, lo: i32, hi: i32,
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  t: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
 ): void {
-  const half = i64x2.splat(<i64>1 << (t - 1));
+  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
@@ -78,7 +98,17 @@ export function requantizeEven(
  * @param mode      0: once, halves to even; 1: once, halves towards +∞; 2: gemmlowp's two roundings (TensorFlow Lite's default)
  */
 export function requantizeAny(
-  acc: usize, panelPitch: i32, out: usize, pitch: i32, pixels: i32, channels: i32, constants: usize, mode: i32, zero: i32, lo: i32, hi: i32,
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  mode: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
 ): void {
   for (let c = 0; c < channels; c++) {
     const lane = (c & 7) << 2;
@@ -95,13 +125,13 @@ export function requantizeAny(
 }
 
 function shiftUp(p: i64, t: i32): i64 {
-  return (p + (<i64>1 << (t - 1))) >> t;
+  return (p + ((<i64>1) << (t - 1))) >> t;
 }
 
 export function shiftEven(p: i64, t: i32): i64 {
-  const s = p + (<i64>1 << (t - 1));
+  const s = p + ((<i64>1) << (t - 1));
   const r = s >> t;
-  return (s & ((<i64>1 << t) - 1)) == 0 ? r & ~1 : r;
+  return (s & (((<i64>1) << t) - 1)) == 0 ? r & ~1 : r;
 }
 
 /** RoundingDivideByPOT(SaturatingRoundingDoublingHighMul(x · 2^max(shift, 0), q), max(−shift, 0)). */
@@ -109,8 +139,8 @@ function twice(x: i32, q: i32, shift: i32): i32 {
   const a = x << max(shift, 0);
   const product = <i64>a * <i64>q;
   const nudge: i64 = product >= 0 ? 1 << 30 : 1 - (1 << 30);
-  const doubled = a == q && a == i32.MIN_VALUE ? i32.MAX_VALUE : <i32>((product + nudge) / (<i64>1 << 31));
+  const doubled = a == q && a == i32.MIN_VALUE ? i32.MAX_VALUE : <i32>((product + nudge) / ((<i64>1) << 31));
   const k = max(-shift, 0);
-  const mask = <i32>((<i64>1 << k) - 1);
+  const mask = <i32>(((<i64>1) << k) - 1);
   return (doubled >> min(k, 31)) + i32((doubled & mask) > (mask >> 1) + i32(doubled < 0));
 }

@@ -11,10 +11,23 @@ import { shiftEven } from "./requantize";
  * @param lift      in [0, 22]
  */
 export function residualCodes(
-  acc: usize, panelPitch: i32, out: usize, pitch: i32, pixels: i32, channels: i32, constants: usize, t: i32, zero: i32, lo: i32, hi: i32,
-  residual: usize, residualPitch: i32, residualZero: i32, lift: i32,
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  t: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
+  residual: usize,
+  residualPitch: i32,
+  residualZero: i32,
+  lift: i32,
 ): void {
-  const half = i64x2.splat(<i64>1 << (t - 1));
+  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
@@ -43,10 +56,21 @@ export function residualCodes(
  * @param residual int32[pixels][residualPitch bytes]
  */
 export function residualAccumulators(
-  acc: usize, panelPitch: i32, out: usize, pitch: i32, pixels: i32, channels: i32, constants: usize, t: i32, zero: i32, lo: i32, hi: i32,
-  residual: usize, residualPitch: i32,
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  t: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
+  residual: usize,
+  residualPitch: i32,
 ): void {
-  const half = i64x2.splat(<i64>1 << (t - 1));
+  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
@@ -84,8 +108,21 @@ function sumEven(acc: v128, constants: usize, r: v128, half: v128, shift: i32, m
  * @param wide      0: int8 residual codes; 1: int32 accumulators (residualZero 0)
  */
 export function residualAny(
-  acc: usize, panelPitch: i32, out: usize, pitch: i32, pixels: i32, channels: i32, constants: usize, bits: i32, zero: i32, lo: i32, hi: i32,
-  residual: usize, residualPitch: i32, residualZero: i32, wide: i32,
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  bits: i32,
+  zero: i32,
+  lo: i32,
+  hi: i32,
+  residual: usize,
+  residualPitch: i32,
+  residualZero: i32,
+  wide: i32,
 ): void {
   for (let c = 0; c < channels; c++) {
     const lane = (c & 7) << 2;

@@ -16,7 +16,7 @@ export function softmax(x: usize, out: usize, rows: i32, n: i32, pitch: i32, out
       sum += e;
     }
     for (let i = 0; i < n; i++) {
-      const code = ((<u64>load<u32>(scratch + (i << 2)) << 9) + sum) / (sum << 1);
+      const code = (((<u64>load<u32>(scratch + (i << 2))) << 9) + sum) / (sum << 1);
       store<i8>(out + i, <i8>(<i32>min(code, <u64>255) - 128));
     }
   }

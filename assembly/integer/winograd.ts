@@ -18,7 +18,7 @@ const inverse9 = 954437177;
  */
 export function products(v: usize, vPoint: i32, channels: i32, tiles: i32, u: usize, uPoint: i32, m: usize, points: i32): void {
   const rowPitch = channels << 1;
-  const uBytes = <usize>channels << 4;
+  const uBytes = (<usize>channels) << 4;
   for (let xi = 0; xi < points; xi++, v += vPoint, u += uPoint) {
     let row = v;
     for (let t = 0; t < tiles; t += 4, row += rowPitch << 2, m += 128) tile(row, rowPitch, u, u + uBytes, m);
@@ -80,7 +80,15 @@ function tile(a0: usize, aPitch: i32, w: usize, end: usize, to: usize): void {
  * @param channels multiple of 8
  */
 export function transformInput4(
-  from: usize, xTap: i32, yTap: i32, rows: i32, columns: i32, channels: i32, v: usize, vPoint: i32, scratch: usize,
+  from: usize,
+  xTap: i32,
+  yTap: i32,
+  rows: i32,
+  columns: i32,
+  channels: i32,
+  v: usize,
+  vPoint: i32,
+  scratch: usize,
 ): void {
   const width = (columns << 2) + 2;
   const tileBytes = channels << 1;
@@ -99,29 +107,38 @@ export function transformInput4(
         const d3 = v128.load8x8_s(q);
         q += yTap;
         const d4 = v128.load8x8_s(q);
-        q += yTap;
-        inputPass4(d0, d1, d2, d3, d4, v128.load8x8_s(q), t, 16);
+        outerPoints4(d0, d1, d2, d3, d4, v128.load8x8_s(q + yTap), t, t + 80);
+        innerPoints4(d1, d2, d3, d4, t + 16, 16);
       }
       t = scratch;
       for (let x = 0, to = v + (c << 1); x < columns; x++, to += tileBytes, t += 384) {
         for (let i = 0, s = t, out = to; i < 6; i++, s += 16, out += vPoint * 6) {
-          inputPass4(
-            v128.load(s), v128.load(s, 96), v128.load(s, 192), v128.load(s, 288), v128.load(s, 384), v128.load(s, 480), out, vPoint,
-          );
+          const d1 = v128.load(s, 96);
+          const d2 = v128.load(s, 192);
+          const d3 = v128.load(s, 288);
+          const d4 = v128.load(s, 384);
+          outerPoints4(v128.load(s), d1, d2, d3, d4, v128.load(s, 480), out, out + vPoint * 5);
+          innerPoints4(d1, d2, d3, d4, out + vPoint, vPoint);
         }
       }
     }
   }
 }
 
-/** Rows of Bᵀ: 4 0 −5 0 1 0 · 0 4 4 −1 −1 0 · 0 −4 4 1 −1 0 · 0 −2 −1 2 1 0 · 0 2 −1 −2 1 0 · 0 4 0 −5 0 1. */
-function inputPass4(d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, to: usize, step: i32): void {
+/**
+ * Rows of Bᵀ: 4 0 −5 0 1 0 · 0 4 4 −1 −1 0 · 0 −4 4 1 −1 0 · 0 −2 −1 2 1 0 · 0 2 −1 −2 1 0 · 0 4 0 −5 0 1.
+ * In two parts, which -O3 inlines; one function would stay a call for each column.
+ */
+function outerPoints4(d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, first: usize, last: usize): void {
+  v128.store(first, i16x8.add(i16x8.shl(i16x8.sub(d0, d2), 2), i16x8.sub(d4, d2)));
+  v128.store(last, i16x8.sub(i16x8.sub(d5, d3), i16x8.shl(i16x8.sub(d3, d1), 2)));
+}
+
+function innerPoints4(d1: v128, d2: v128, d3: v128, d4: v128, to: usize, step: i32): void {
   const v = i16x8.sub(d4, d2);
   const w = i16x8.shl(i16x8.sub(d3, d1), 1);
   const t = i16x8.sub(i16x8.shl(d2, 2), d4);
   const u = i16x8.sub(i16x8.shl(d1, 2), d3);
-  v128.store(to, i16x8.add(i16x8.shl(i16x8.sub(d0, d2), 2), v));
-  to += step;
   v128.store(to, i16x8.add(t, u));
   to += step;
   v128.store(to, i16x8.sub(t, u));
@@ -129,8 +146,6 @@ function inputPass4(d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, 
   v128.store(to, i16x8.add(v, w));
   to += step;
   v128.store(to, i16x8.sub(v, w));
-  to += step;
-  v128.store(to, i16x8.sub(i16x8.sub(d5, d3), i16x8.shl(w, 1)));
 }
 
 /**
@@ -186,8 +201,20 @@ function weightPass4(g0: v128, g1: v128, g2: v128, to: usize, step: i32): void {
  * @param scratch    1152 · tiles (rounded up to 4) + 384 bytes
  */
 export function winograd4(
-  v: usize, vPoint: i32, channels: i32, rows: i32, columns: i32, height: i32, width: i32, u: usize, uPoint: i32, bias: usize,
-  acc: usize, panelPitch: i32, panels: i32, scratch: usize,
+  v: usize,
+  vPoint: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  height: i32,
+  width: i32,
+  u: usize,
+  uPoint: i32,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
+  scratch: usize,
 ): void {
   const tiles = rows * columns;
   const mPoint = ((tiles + 3) & ~3) << 5;

@@ -9,7 +9,15 @@ import { products } from "./winograd";
  * @param scratch 256 bytes
  */
 export function transformInput2(
-  from: usize, xTap: i32, yTap: i32, rows: i32, columns: i32, channels: i32, v: usize, vPoint: i32, scratch: usize,
+  from: usize,
+  xTap: i32,
+  yTap: i32,
+  rows: i32,
+  columns: i32,
+  channels: i32,
+  v: usize,
+  vPoint: i32,
+  scratch: usize,
 ): void {
   const tileBytes = channels << 1;
   for (let y = 0; y < rows; y++, from += yTap << 1) {
@@ -80,8 +88,20 @@ function weightPass2(g0: v128, g1: v128, g2: v128, to: usize, step: i32): void {
  * @param scratch 512 · tiles (rounded up to 4) bytes
  */
 export function winograd2(
-  v: usize, vPoint: i32, channels: i32, rows: i32, columns: i32, height: i32, width: i32, u: usize, uPoint: i32, bias: usize,
-  acc: usize, panelPitch: i32, panels: i32, scratch: usize,
+  v: usize,
+  vPoint: i32,
+  channels: i32,
+  rows: i32,
+  columns: i32,
+  height: i32,
+  width: i32,
+  u: usize,
+  uPoint: i32,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
+  scratch: usize,
 ): void {
   const tiles = rows * columns;
   const mPoint = ((tiles + 3) & ~3) << 5;
