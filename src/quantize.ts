@@ -13,7 +13,7 @@ import { isWeighted, readers } from "./quantized/fusions.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
-import { calibrate } from "./ranges/calibrate.ts";
+import { calibrate } from "./calibrate.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { sha256 } from "./tasks/hash.ts";

@@ -2,7 +2,6 @@
 
 import type { CodeRange, Interval, LinearParameters } from "./linear.ts";
 import { linearParameters } from "./linear.ts";
-import { pow } from "../ops/math.ts";
 import { roundHalfEven } from "./rounding.ts";
 
 /** Exponents of the error norm. 2.4, the default of the published searches, weighs clipping more than 2 does. */
@@ -18,13 +17,14 @@ const scratch = new Float32Array(1);
 const bits = new Int32Array(scratch.buffer);
 
 /**
- * |e|^2.4 to 8 digits for an error e of up to 10¹⁹ steps; 0 below 10⁻¹⁸. It is x²·r⁴ with x = e² and r = x^(−1/5), since
+ * |e|^2.4 to 8 digits; 0 for |e| below 10⁻¹⁸. It is x²·r⁴ with x = e² and r = x^(−1/5), since
  * x²·x^(−4/5) = x^(6/5). r comes from its float32 bits (within 4 %) and three Newton steps r ← r·(6 − x·r⁵)/5, which need no
  * division, and no logarithm that hosts could round differently.
  */
 export function power2_4(e: number): number {
   const x = e * e;
   if (x < 1e-36) return 0;
+  if (x > 1e36) return power2_4(e / 1125899906842624) * 1.329227995784916e36; // 2⁵⁰ to the power 2.4 is 2¹²⁰
   scratch[0] = x;
   bits[0] = 1277928000 - ((bits[0]! / 5) | 0);
   let r = scratch[0]!;
@@ -54,7 +54,7 @@ export function pnormError(points: Points, { scale, zeroPoint }: LinearParameter
   const lowest = codes.lo - zeroPoint;
   const highest = codes.hi - zeroPoint;
   const power = powers[p];
-  const unit = pow(scale, p);
+  const unit = power(scale);
   const limitInSteps = limit / unit;
   let sum = 0;
   for (let i = 0; i < values.length && sum < limitInSteps; i++) {

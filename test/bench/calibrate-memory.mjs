@@ -8,13 +8,13 @@ import { fileURLToPath } from "node:url";
 
 const counts = [128, 4096];
 const mostGrowth = 1.05;
-const dist = new URL(process.env.HALFTONE_DIST ?? "../../dist/src/", import.meta.url);
+const dist = new URL("../../dist/src/", import.meta.url);
 const images = "../../examples/fashion/calibration-images-idx3-ubyte.gz";
 
 async function peak(modelPath, samples) {
   const load = (path) => import(new URL(path, dist));
   const [{ calibrate }, { prepare }, { readModel }, { findSites }, { openDataset }, { nodeFiles }] = await Promise.all(
-    ["ranges/calibrate.js", "graph/prepare.js", "onnx/read.js", "quantized/sites.js", "data/open.js", "cli/files.js"].map(load),
+    ["calibrate.js", "graph/prepare.js", "onnx/read.js", "quantized/sites.js", "data/open.js", "cli/files.js"].map(load),
   );
   const model = new Uint8Array(readFileSync(modelPath));
   const values = findSites(prepare(readModel(model)), 8).map(({ value }) => value);

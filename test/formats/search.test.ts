@@ -59,7 +59,7 @@ test.for(["range_brecq_tensor", "range_brecq_channel"])("%s: the shrinking searc
 
 test("|e|^2.4 without a logarithm is right to 8 digits", () => {
   fc.assert(
-    fc.property(fc.double({ min: 1e-17, max: 1e18, noNaN: true }), fc.boolean(), (e, negative) => {
+    fc.property(fc.double({ min: 1e-17, max: 1e60, noNaN: true }), fc.boolean(), (e, negative) => {
       expect(Math.abs(power2_4(negative ? -e : e) / e ** 2.4 - 1)).toBeLessThan(2e-8);
     }),
   );

@@ -1,20 +1,20 @@
 import { readFileSync } from "node:fs";
 import { afterAll, expect, onTestFinished, test } from "vitest";
-import type { Dataset, Preprocessing, RawSample } from "../../src/data/types.ts";
-import { createEngine } from "../../src/engine/index.ts";
-import { HalftoneError } from "../../src/errors.ts";
-import { prepare } from "../../src/graph/prepare.ts";
-import { readModel } from "../../src/onnx/read.ts";
-import { findSites } from "../../src/quantized/sites.ts";
-import { calibrate, type CalibrationRun } from "../../src/ranges/calibrate.ts";
-import { Histogram } from "../../src/ranges/histogram.ts";
-import { createExecutor } from "../../src/tasks/index.ts";
-import { buildWorkers } from "../tasks/build.ts";
+import type { Dataset, Preprocessing, RawSample } from "../src/data/types.ts";
+import { createEngine } from "../src/engine/index.ts";
+import { HalftoneError } from "../src/errors.ts";
+import { prepare } from "../src/graph/prepare.ts";
+import { readModel } from "../src/onnx/read.ts";
+import { findSites } from "../src/quantized/sites.ts";
+import { calibrate, type CalibrationRun } from "../src/calibrate.ts";
+import { Histogram } from "../src/ranges/histogram.ts";
+import { createExecutor } from "../src/tasks/index.ts";
+import { buildWorkers } from "./tasks/build.ts";
 
 const workers = await buildWorkers();
 afterAll(workers.remove);
 
-const model = new Uint8Array(readFileSync(new URL("../fixtures/tiny.onnx", import.meta.url)));
+const model = new Uint8Array(readFileSync(new URL("./fixtures/tiny.onnx", import.meta.url)));
 const graph = prepare(readModel(model));
 const values = findSites(graph, 8).map(({ value }) => value);
 const preprocessing: Preprocessing = { scale: 1 / 255, mean: [0.286], std: [0.353] };

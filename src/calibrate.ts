@@ -1,10 +1,10 @@
 // Statistics of activations over samples, streamed in fixed slices.
 
-import type { Dataset, Preprocessing, RawSample } from "../data/types.ts";
-import { throwIfAborted } from "../errors.ts";
-import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "../tasks/index.ts";
-import type { CalibrateOptions, CalibrateResult } from "../tasks/kinds/calibrate.ts";
-import { Histogram } from "./histogram.ts";
+import type { Dataset, Preprocessing, RawSample } from "./data/types.ts";
+import { throwIfAborted } from "./errors.ts";
+import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
+import type { CalibrateOptions, CalibrateResult } from "./tasks/kinds/calibrate.ts";
+import { Histogram } from "./ranges/histogram.ts";
 
 export interface CalibrationRun extends WorkOptions {
   /** The model file. */
