@@ -160,6 +160,8 @@ export function checkConv(context: Context, step: ConvStep): void {
   );
 
   context.spend("multiplications", to.height * to.width * weights.length);
+  // Groups of several channels run one after the other.
+  if (step.groups > 1 && step.groups < from.channels) context.spendCalls(step.groups * to.height * to.width);
   context.writes(output, checkEpilogue(context, step.epilogue, output, intervals, reach));
 }
 
@@ -186,6 +188,8 @@ export function checkPool(context: Context, step: PoolStep): void {
     context.writes(output, range);
     return;
   }
+  // Pixels whose windows hold equally many taps share a call: only those near the border differ from their neighbours.
+  context.spendCalls(to.height * Math.min(to.width, 2 * step.window[1] + 1));
   const magnitude = largestMagnitude(range[0] - input.zeroPoint, range[1] - input.zeroPoint);
   context.require(taps * 255 < 2 ** 31, () => `a window of ${taps} taps`, "a sum that fits 32 bits");
   const bounds = Float64Array.from({ length: taps }, (_, i) => (i + 1) * magnitude);

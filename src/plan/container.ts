@@ -132,8 +132,10 @@ function view({ dtype, begin, length }: Entry, data: Uint8Array): PlanTensor {
  * @throws HalftoneError PLAN_MALFORMED naming byte or tensor
  */
 export function parse(bytes: Uint8Array): Container {
-  const { header, end } = parseHeader(bytes);
-  const data = bytes.subarray(end);
+  // A plain view: slices of a Node Buffer would share its memory.
+  const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { header, end } = parseHeader(file);
+  const data = file.subarray(end);
   const metadata: Record<string, string> = {};
   const entries: Entry[] = [];
   for (const [name, found] of Object.entries(header)) {

@@ -14,6 +14,8 @@ export function union(a: Interval, b: Interval): Interval {
  * of pools and elements of tensors read, which bounds the time of the checks and of packing as well.
  */
 const mostWork = { multiplications: 2 ** 40, moved: 2 ** 32 } as const;
+/** Moved elements that a kernel call costs, at least: so the list of calls stays below 2²⁵. */
+const callCost = 128;
 
 const types = { int8: Int8Array, uint8: Uint8Array, int32: Int32Array, uint32: Uint32Array } as const;
 
@@ -110,6 +112,11 @@ export class Context {
       () => `a program of more than ${mostWork[kind]} ${kind === "moved" ? "moved elements" : kind} a sample`,
       "less work",
     );
+  }
+
+  /** @param calls a bound on the kernel calls that come on top of one for some thousand elements */
+  spendCalls(calls: number): void {
+    this.spend("moved", calls * callCost);
   }
 
   /** The output is written, whole, by this step alone. */

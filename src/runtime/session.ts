@@ -54,6 +54,16 @@ function outOfMemory(bytes: number, found: string): HalftoneError {
   return new HalftoneError("OUT_OF_MEMORY", "session", found, `${bytes} bytes of linear memory`, "Use a smaller model or input.");
 }
 
+function prepare(plan: Plan, kernels: IntegerKernels): PreparedStep[] {
+  try {
+    return plan.steps.map((step) => prepareStep(step, plan, kernels));
+  } catch (error) {
+    // What engines throw for arrays that cannot be had.
+    if (error instanceof RangeError) throw outOfMemory(mostBytes, String(error));
+    throw error;
+  }
+}
+
 /** Constants of each step, then scratch, then the arena: placed once. */
 function place(
   steps: readonly PreparedStep[],
@@ -96,11 +106,7 @@ export class WasmSession implements Session {
 
   constructor(plan: Plan, kernels: IntegerKernels) {
     this.plan = plan;
-    const placed = place(
-      plan.steps.map((step) => prepareStep(step, plan, kernels)),
-      plan,
-      kernels,
-    );
+    const placed = place(prepare(plan, kernels), plan, kernels);
     this.bytes = placed.bytes;
     this.calls = placed.calls;
     this.arena = placed.arena;

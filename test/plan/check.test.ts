@@ -253,3 +253,38 @@ test("a hostile plan of giant copies and pools is refused quickly", () => {
   expect(() => checkPlan(plan)).toThrow(/more than 4294967296 moved elements/);
   expect(performance.now() - started).toBeLessThan(5000);
 });
+
+test("a convolution of a million groups is refused before its calls fill the memory", () => {
+  const wide = (name: string, channels: number, offset: number): PlanValue => ({
+    ...image(name, 1, 1, offset),
+    dims: [channels, 64],
+    order: [1, 0],
+    pitch: channels,
+  });
+  const groups = 2 ** 20;
+  const { plan: _plan, ...rest } = parts();
+  const conv: ConvStep = {
+    ...steps.conv,
+    window: [1, 1],
+    pads: [0, 0, 0, 0],
+    groups,
+    accumulator: [-300, 300],
+    epilogue: { kind: "requantize", ...requantize },
+  };
+  const plan = planOf({
+    ...rest,
+    plan: {
+      values: [wide("a", 2 * groups, 0), wide("b", groups, 2 ** 27)],
+      steps: [conv],
+      outputs: [1],
+      arenaBytes: 2 ** 28,
+      tensors: new Map<string, PlanTensor>([
+        ["w", new Int8Array(2 * groups).fill(1)],
+        ["b", new Int32Array(groups)],
+        ["q", new Int32Array(groups)],
+        ["s", new Int32Array(groups)],
+      ]),
+    },
+  });
+  expect(() => checkPlan(plan)).toThrow(/more than 4294967296 moved elements/);
+});

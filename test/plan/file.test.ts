@@ -74,6 +74,13 @@ test("a file at an odd address reads the same", async () => {
   expect(plansEqual(await readPlan(odd), plan)).toBe(true);
 });
 
+test("so does a Buffer of Node at an odd address, whose slices share memory", async () => {
+  const file = await writePlan(plan);
+  const pool = Buffer.alloc(file.length + 1);
+  pool.set(file, 1);
+  expect(plansEqual(await readPlan(pool.subarray(1)), plan)).toBe(true);
+});
+
 test("a flipped bit in a tensor is found by the hash", async () => {
   const file = await writePlan(randomPlan(3));
   file[file.length - 1]! ^= 1;
