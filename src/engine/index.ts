@@ -22,7 +22,8 @@ export interface EngineOptions {
 }
 
 /**
- * An engine for one graph, with linear memory of its own.
+ * An engine for one graph, with linear memory of its own. A step runs its float.wasm kernel where there is one for its sizes and
+ * types, else the operator's reference on row-major tensors; values change side and layout when a step asks for it, once each.
  * @throws HalftoneError WASM_UNAVAILABLE
  */
 export async function createEngine(graph: Graph, options: EngineOptions = {}): Promise<Engine> {
@@ -131,10 +132,11 @@ class FloatEngine implements Engine {
     const devices = inputs.map((value) => (value?.dtype === "float32" ? value.device(value.isConstant ? "row-major" : layout) : undefined));
     const [first] = inputs;
     const over = kernel.inPlace && !first!.isConstant && step.dead.includes(step.inputs[0]!) && sameDims(first!.dims, outputDims[0]);
-    const outputs = over ? [devices[0]!] : outputDims.map((dims) => this.#output(dims, layout));
     if (over) first!.handOver(devices[0]!.ptr);
-    step.outputs.forEach((id, i) => {
-      if (id >= 0) this.#values[id] = new Value(this.#device, { device: outputs[i]! });
+    const outputs = outputDims.map((dims, i) => {
+      const device = over ? devices[0]! : this.#output(dims, layout);
+      this.#values[step.outputs[i]!] = new Value(this.#device, { device });
+      return device;
     });
     kernel.run(this.#context, step.node, devices, outputs);
     this.#context.endStep();
