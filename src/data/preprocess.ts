@@ -1,9 +1,9 @@
 import { HalftoneError } from "../errors.ts";
-import { centreCrop, type Image, toChannels } from "./image.ts";
+import { centreCrop, type Image, maxPixels, toChannels } from "./image.ts";
 import { decodeJpeg } from "./jpeg.ts";
 import { type NpyType, npyTypes, readElement } from "./npy.ts";
 import { decodePng } from "./png.ts";
-import { resize, resizeShortSide } from "./resize.ts";
+import { resize, shortSideDims } from "./resize.ts";
 import type { Preprocessing, RawSample, Sample, SampleFormat } from "./types.ts";
 
 /** Bytes of pictures become 0…1; numbers of an npy file stay as they are. */
@@ -68,8 +68,17 @@ export async function decodeImage(raw: RawSample): Promise<Image> {
 function normalizeImage(stored: Image, preprocessing: Preprocessing, channels: number | undefined, place: string, label: number): Sample {
   const { resize: size, crop } = preprocessing;
   let image = channels === undefined ? stored : toChannels(stored, channels, place);
-  if (typeof size === "number") image = resizeShortSide(image, size);
-  else if (size) image = resize(image, size[0], size[1]);
+  if (size !== undefined) {
+    const [height, width] = typeof size === "number" ? shortSideDims(image, size) : size;
+    if (height * width > maxPixels)
+      throw new HalftoneError(
+        "DATA_MISMATCH",
+        place,
+        `${image.height}×${image.width} pixels, ${height}×${width} after resizing`,
+        `at most ${maxPixels} pixels`,
+      );
+    image = resize(image, height, width);
+  }
   if (crop) image = centreCrop(image, crop, place);
   const values = Float32Array.from(image.data);
   normalize(values, image.channels, preprocessing, place);

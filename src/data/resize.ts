@@ -92,10 +92,7 @@ export function resize(image: Image, height: number, width: number): Image {
   return { width, height, channels, data };
 }
 
-/** Short side to `side` pixels; the long one is ⌊side · long / short⌋, as in torchvision and Hugging Face. */
-export function resizeShortSide(image: Image, side: number): Image {
-  const { width, height } = image;
-  return width <= height
-    ? resize(image, Math.trunc((side * height) / width), side)
-    : resize(image, side, Math.trunc((side * width) / height));
+/** [height, width] of a picture whose short side becomes `side` pixels; the long one is ⌊side · long / short⌋, as in torchvision and Hugging Face. */
+export function shortSideDims({ width, height }: Image, side: number): [number, number] {
+  return width <= height ? [Math.trunc((side * height) / width), side] : [side, Math.trunc((side * width) / height)];
 }

@@ -112,7 +112,9 @@ test.for(subjects.map((subject, seed) => ({ ...subject, seed })))(
     const refused = await fuzz(count, seed, victims, async (file) => {
       const dataset = await openDataset(path, memoryFiles(new Map(Object.entries(tree(file)))));
       for (const raw of await dataset.read(0, Math.min(dataset.length, 4))) {
-        const { dims, values, label } = await decodeSample(raw, defaultPreprocessing(raw.format));
+        const images = raw.format.kind !== "array" && file.length % 2 === 0;
+        const plain = defaultPreprocessing(raw.format);
+        const { dims, values, label } = await decodeSample(raw, images ? { ...plain, resize: 8, crop: [8, 8] } : plain);
         expect(values.length).toBe(dims.reduce((product, dim) => product * dim, 1));
         expect(values.every(Number.isFinite)).toBe(true);
         expect(Number.isInteger(label)).toBe(true);

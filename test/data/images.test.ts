@@ -1,9 +1,11 @@
+import { encode } from "fast-png";
 import { describe, expect, test } from "vitest";
 import { toChannels } from "../../src/data/image.ts";
 import { decodeJpeg } from "../../src/data/jpeg.ts";
 import { decodePng } from "../../src/data/png.ts";
-import { resize, resizeShortSide } from "../../src/data/resize.ts";
+import { resize, shortSideDims } from "../../src/data/resize.ts";
 import { bytesOf, golden, rgbJpeg, rgbPng } from "./fixtures.ts";
+import { dice, repairPng } from "./mutate.ts";
 
 describe("JPEG", () => {
   test.for(golden.jpeg)("$name decodes to the bits of libjpeg", async ({ file, dims, planes }) => {
@@ -57,6 +59,24 @@ describe("PNG", () => {
     new DataView(bomb.buffer).setUint32(16, 100_000);
     expect(() => decodePng(bomb, "bomb.png")).toThrow(/declared size of 100000×5 pixels/);
   });
+
+  // Noise does not compress, so that the packed data is long enough to be measured before it is decoded.
+  const noise = (width: number, height: number): Uint8Array<ArrayBuffer> => {
+    const roll = dice(7);
+    return Uint8Array.from({ length: width * height * 3 }, () => roll(256));
+  };
+
+  test("a large picture passes the measure", () => {
+    const data = noise(400, 300);
+    const image = decodePng(encode({ width: 400, height: 300, channels: 3, depth: 8, data }), "a.png");
+    expect(image.data[2 * 400 * 300 + 399]).toBe(data[399 * 3 + 2]);
+  });
+
+  test("a stream that inflates far beyond the picture is refused", () => {
+    const bomb = encode({ width: 400, height: 300, channels: 3, depth: 8, data: noise(400, 300) }) as Uint8Array<ArrayBuffer>;
+    new DataView(bomb.buffer, bomb.byteOffset).setUint32(20, 100);
+    expect(() => decodePng(repairPng(bomb), "bomb.png")).toThrow(/bomb\.png: found more than 240200 bytes when inflated/);
+  });
 });
 
 describe("resize", () => {
@@ -67,8 +87,8 @@ describe("resize", () => {
 
   test("the short side is met and the long one rounded down", () => {
     const data = new Uint8Array(10 * 15);
-    expect(resizeShortSide({ height: 10, width: 15, channels: 1, data }, 7)).toMatchObject({ height: 7, width: 10 });
-    expect(resizeShortSide({ height: 15, width: 10, channels: 1, data }, 7)).toMatchObject({ height: 10, width: 7 });
+    expect(shortSideDims({ height: 10, width: 15, channels: 1, data }, 7)).toEqual([7, 10]);
+    expect(shortSideDims({ height: 15, width: 10, channels: 1, data }, 7)).toEqual([10, 7]);
   });
 });
 

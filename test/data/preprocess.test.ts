@@ -84,6 +84,13 @@ describe("refused with its place", () => {
       "DATA_MISMATCH",
       /found 2×2 pixels.*at least the crop of 4×4/,
     ],
+    [
+      "a strip that resizing would make endless",
+      planes([1, 1, 9000], Array(9000).fill(0)),
+      { ...plain, resize: 256 },
+      "DATA_MISMATCH",
+      /found 1×9000 pixels, 256×2304000 after resizing/,
+    ],
     ["three means for one channel", planes([1, 1, 1], [0]), { ...plain, mean: [0, 0, 0] }, "OPTION_INVALID", /3 numbers of mean/],
   ])("%s", async ([, raw, preprocessing, code, message]) => {
     const failure = decodeSample(raw, preprocessing);
