@@ -38,10 +38,10 @@ function candidate(name, op, inputDims, dims, attributes, flops, note = "") {
   const context = new Context(device, (value) =>
     value === "in0" || attributes.computed ? undefined : { dims: inputDims[names.indexOf(value)] },
   );
-  const inputs = inputDims.map((d, i) => place(d, i === 0 ? row.layout : "row-major"));
-  const output = place(dims, row.layout);
+  let tensors;
   const run = () => {
-    row.run(context, node, inputs, [output]);
+    tensors ??= [inputDims.map((d, i) => place(d, i === 0 ? row.layout : "row-major")), [place(dims, row.layout)]];
+    row.run(context, node, ...tensors);
     context.endStep();
   };
   return { name, note, flops, run };
@@ -70,17 +70,20 @@ function gradients(n, side, c, o, kernel, { stride = 1, groups = 1 } = {}) {
   const attributes = { group: groups, strides: [stride, stride], pads: [pad, pad, pad, pad] };
   const node = { name, op: "Conv", inputs: ["x", "w"], outputs: ["y"], attributes };
   const context = new Context(device, () => undefined);
-  const [x, y] = [place([n, c, side, side], "channels-last"), place([n, o, out, out], "channels-last")];
-  const w = place([o, c / groups, kernel, kernel], "row-major");
-  const timed = (prefix, gradient, ...tensors) => ({
-    name: `${prefix} ${name}`,
-    note,
-    flops,
-    run: () => {
+  const [x, y] = [
+    [n, c, side, side],
+    [n, o, out, out],
+  ];
+  const w = [o, c / groups, kernel, kernel];
+  const timed = (prefix, gradient, ...dims) => {
+    let tensors;
+    const run = () => {
+      tensors ??= dims.map((d) => place(d, d === w ? "row-major" : "channels-last"));
       gradient(context, node, ...tensors);
       context.endStep();
-    },
-  });
+    };
+    return { name: `${prefix} ${name}`, note, flops, run };
+  };
   return [timed("dX", inputGradient, y, w, x), timed("dW", weightGradient, x, y, w)];
 }
 
