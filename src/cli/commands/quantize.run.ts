@@ -85,6 +85,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
             accuracy,
             dataset: flags.test ? await openData(flags.test, flags.labelOffset) : dataset,
             preprocessing,
+            planBytes: planBytes?.length,
           }),
         );
       }

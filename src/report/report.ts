@@ -1,0 +1,112 @@
+// One HTML page that says how a network came through: accuracy, every layer, weights, and a few samples with both answers.
+import type { Dataset, Preprocessing } from "../data/types.ts";
+import type { Evaluation } from "../evaluate.ts";
+import type { Plan } from "../plan/types.ts";
+import type { Quantized } from "../quantized/types.ts";
+import { type LayerDrift, measureDrift } from "./drift.ts";
+import { constantBytesOf } from "./layers.ts";
+import { escape, page, section, tableHtml, tiles } from "./page.ts";
+import { bytesPlot, codesPlot, type LayerRow, sqnrPlot } from "./pictures.ts";
+import { type AnsweredSample, answeredSamples } from "./samples.ts";
+
+export interface ReportInput {
+  readonly quantized: Quantized;
+  /** Absent when nodes were excluded and only an ONNX file was written. */
+  readonly plan: Plan | undefined;
+  readonly model: Uint8Array;
+  readonly accuracy: Evaluation | undefined;
+  /** Held-back samples if there are any, else the calibration samples. */
+  readonly dataset: Dataset;
+  readonly preprocessing: Preprocessing;
+  /** Size of the written program. */
+  readonly planBytes: number | undefined;
+}
+
+/** Samples that the drift of the layers is measured on. */
+const driftSamples = 8;
+
+export async function writeReport(input: ReportInput): Promise<string> {
+  const { quantized, plan, model, dataset, preprocessing } = input;
+  const { source, options } = quantized.provenance;
+  const sections: string[] = [tiles(summary(input))];
+  if (plan) {
+    const drift = await measureDrift(model, plan, await dataset.read(0, Math.min(driftSamples, dataset.length)), preprocessing);
+    const rows = layerRows(plan, drift);
+    sections.push(
+      section(
+        "Along the network",
+        `Signal to noise of each step's output against the float network, over ${Math.min(driftSamples, dataset.length)} samples; then the bytes of its weights, biases, multipliers and tables.`,
+        sqnrPlot(rows) + bytesPlot(rows),
+      ),
+    );
+    const samples = await answeredSamples(model, plan, dataset, preprocessing);
+    sections.push(
+      section(
+        "Samples",
+        "Where the two answers differ comes first.",
+        samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join(""),
+      ),
+    );
+    sections.push(section("Layers", "", layerTable(rows, plan)));
+  }
+  const histograms = [...quantized.weights].map(
+    ([name, weight]) => `<figure>${codesPlot(weight)}<figcaption>${escape(name)}</figcaption></figure>`,
+  );
+  sections.push(section("Weight codes", "How often each code occurs, layer by layer.", `<div class="grid">${histograms.join("")}</div>`));
+  sections.push(section("Recipe", "", `<pre>${escape(JSON.stringify({ ...options, preprocessing }, null, 2))}</pre>`));
+  return page(`${source} in integers`, sections);
+}
+
+function summary({ accuracy, model, planBytes, plan }: ReportInput): [string, string][] {
+  const entries: [string, string | undefined][] = [
+    ["float top-1", accuracy?.against && `${accuracy.against.top1.toFixed(2)} %`],
+    ["integer top-1", accuracy?.top1 !== undefined ? `${accuracy.top1.toFixed(2)} %` : undefined],
+    ["equal answers", accuracy?.agreement !== undefined ? `${accuracy.agreement.toFixed(2)} %` : undefined],
+    ["logits", accuracy?.logitSqnrDb !== undefined ? `${accuracy.logitSqnrDb.toFixed(1)} dB` : undefined],
+    ["samples held back", accuracy && accuracy.samples.toLocaleString("en-US")],
+    ["float model", kilobytes(model.length)],
+    ["integer program", planBytes === undefined ? undefined : kilobytes(planBytes)],
+    ["activations at the peak", plan && kilobytes(plan.arenaBytes)],
+  ];
+  return entries.filter((entry): entry is [string, string] => entry[1] !== undefined);
+}
+
+const kilobytes = (bytes: number): string => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`);
+
+function layerRows(plan: Plan, drift: readonly LayerDrift[]): LayerRow[] {
+  const byStep = new Map(drift.map((layer) => [layer.step, layer]));
+  return plan.steps.map((step, index) => ({
+    index,
+    name: step.nodes.length > 1 ? `${step.nodes[0]} … ${step.nodes.at(-1)}` : (step.nodes[0] ?? ""),
+    kernel: step.kernel,
+    bytes: constantBytesOf(plan, step),
+    sqnrDb: byStep.get(index)?.sqnrDb,
+  }));
+}
+
+function layerTable(rows: readonly LayerRow[], plan: Plan): string {
+  return tableHtml(
+    ["step", "kernel", "output", "bytes", "SQNR dB", "accumulator", "nodes"],
+    rows.map((row) => {
+      const step = plan.steps[row.index]!;
+      const output = plan.values[step.output]!;
+      return [
+        String(row.index),
+        row.kernel,
+        `${output.dims.join("×")} ${output.type}`,
+        String(row.bytes),
+        row.sqnrDb === undefined ? "" : row.sqnrDb.toFixed(1),
+        step.kernel === "conv" ? `${step.accumulator[0]} … ${step.accumulator[1]}` : "",
+        row.name,
+      ];
+    }),
+  );
+}
+
+function sampleHtml({ picture, place, label, float, integer }: AnsweredSample, labels: readonly string[] | undefined): string {
+  const name = (index: number): string => escape(labels?.[index] ?? String(index));
+  const image = picture ? `<img src="${picture}" alt="${escape(place)}">` : "";
+  const verdict = float === integer ? "same" : "different";
+  const truth = label >= 0 ? `<dt>label</dt><dd>${name(label)}</dd>` : "";
+  return `<figure class="sample ${verdict}">${image}<figcaption><dl>${truth}<dt>float</dt><dd>${name(float)}</dd><dt>integer</dt><dd>${name(integer)}</dd></dl></figcaption></figure>`;
+}
