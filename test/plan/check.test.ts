@@ -269,7 +269,7 @@ test("a convolution of a million groups is refused before its calls fill the mem
     pads: [0, 0, 0, 0],
     groups,
     accumulator: [-300, 300],
-    epilogue: { kind: "requantize", ...requantize },
+    epilogue: requantize,
   };
   const plan = planOf({
     ...rest,
