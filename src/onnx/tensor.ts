@@ -213,6 +213,7 @@ function toRaw(data: TensorData, dtype: DType): Uint8Array<ArrayBuffer> {
     }
     return packed;
   }
-  const stored = half ? (bits === 16 ? Uint16Array : Uint8Array).from(data as Float32Array, half.write) : data;
+  const codes = half && Array.from(data as Float32Array, half.write);
+  const stored = codes ? (bits === 16 ? Uint16Array.from(codes) : Uint8Array.from(codes)) : data;
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength).slice();
 }

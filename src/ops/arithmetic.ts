@@ -7,7 +7,7 @@ import { broadcastDims, broadcastIndex } from "./broadcast.ts";
 import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
 import { pow } from "./math.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, contents, fact, factOf, mismatch, number, required } from "./shape.ts";
+import { commonType, concrete, contents, fact, factOf, number, required } from "./shape.ts";
 
 export interface Row {
   readonly op: string;
@@ -45,9 +45,7 @@ export function spreadContents<T>(
 
 function inferArithmetic(row: Row, node: GraphNode, inputs: readonly (Fact | undefined)[]): Fact[] {
   const given = inputs.map((_, i) => required(node, inputs, i));
-  const dtype = required(node, inputs, 0).dtype;
-  const other = given.find((x) => x.dtype !== dtype);
-  if (other) throw mismatch(node, `${dtype} and ${other.dtype}`, "operands of one element type");
+  const dtype = commonType(node, given);
   const size = row.size;
   const elements = size && isInteger(dtype) ? spreadContents(given, fold(size)) : undefined;
   return [

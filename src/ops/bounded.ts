@@ -4,7 +4,7 @@ import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
 import { spread } from "./arithmetic.ts";
 import type { Operator } from "./operator.ts";
 import { broadcastDims } from "./broadcast.ts";
-import { fact, mismatch, required, show } from "./shape.ts";
+import { commonType, fact, mismatch, required, show } from "./shape.ts";
 
 /** min(max(x, low), high), each bound optional: low > high gives high; NaN stays NaN. Inputs: x, low?, high? */
 const clip: Operator = {
@@ -12,7 +12,7 @@ const clip: Operator = {
   arity: [1, 3],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
-    return [fact(x.dtype, x.dims)];
+    return [fact(commonType(node, inputs), x.dims)];
   },
   reference(node, inputs) {
     const x = required(node, inputs, 0);
@@ -42,7 +42,7 @@ const prelu: Operator = {
     const dims = broadcastDims(node, [x.dims, slope.dims]);
     if (dims && x.dims && dims.length !== x.dims.length)
       throw mismatch(node, `slope ${show(slope.dims)}`, `a shape that broadcasts to ${show(x.dims)}`);
-    return [fact(x.dtype, x.dims)];
+    return [fact(commonType(node, inputs), x.dims)];
   },
   reference(node, inputs) {
     const [x, slope] = [required(node, inputs, 0), required(node, inputs, 1)];

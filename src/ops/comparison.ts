@@ -5,10 +5,12 @@ import { spread, spreadContents } from "./arithmetic.ts";
 import { broadcastDims } from "./broadcast.ts";
 import { asNumbers, fill, integers, pick } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, contents, fact, factOf, mismatch, required } from "./shape.ts";
+import { commonType, concrete, contents, fact, factOf, mismatch, required } from "./shape.ts";
 
 interface Row {
   readonly op: string;
+  /** On booleans only. */
+  readonly logic?: true;
   readonly test: (a: number | bigint, b: number | bigint) => boolean;
   /** On sizes; undefined where symbols leave it open. Symbols stand for positive sizes. */
   readonly size?: (a: Dim, b: Dim) => boolean | undefined;
@@ -28,9 +30,9 @@ const rows: readonly Row[] = [
   { op: "LessOrEqual", test: (a, b) => a <= b },
   { op: "Greater", test: (a, b) => a > b },
   { op: "GreaterOrEqual", test: (a, b) => a >= b },
-  { op: "And", test: (a, b) => a !== 0n && b !== 0n },
-  { op: "Or", test: (a, b) => a !== 0n || b !== 0n },
-  { op: "Xor", test: (a, b) => (a !== 0n) !== (b !== 0n) },
+  { op: "And", logic: true, test: (a, b) => a !== 0n && b !== 0n },
+  { op: "Or", logic: true, test: (a, b) => a !== 0n || b !== 0n },
+  { op: "Xor", logic: true, test: (a, b) => (a !== 0n) !== (b !== 0n) },
 ];
 
 /** Elements for comparison: floats as numbers, integers and bools exactly. */
@@ -44,10 +46,11 @@ function pair<T>(node: GraphNode, inputs: readonly (T | undefined)[]): readonly 
   return [required(node, inputs, 0), required(node, inputs, 1)];
 }
 
-function comparison({ op, test, size }: Row): Operator {
+function comparison({ op, logic, test, size }: Row): Operator {
   const infer = (node: GraphNode, inputs: readonly (Fact | undefined)[]): Fact[] => {
     const [a, b] = pair(node, inputs);
-    if (a.dtype !== b.dtype) throw mismatch(node, `${a.dtype} and ${b.dtype}`, "operands of one element type");
+    const dtype = commonType(node, [a, b]);
+    if (logic && dtype !== "bool") throw mismatch(node, `${dtype} elements`, "booleans");
     const elements =
       size &&
       spreadContents([a, b], ([x, y]) => {
@@ -75,6 +78,7 @@ const not: Operator = {
   arity: [1, 1],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
+    if (x.dtype !== "bool") throw mismatch(node, `${x.dtype} elements`, "booleans");
     return [
       fact(
         "bool",
@@ -95,7 +99,8 @@ const where: Operator = {
   arity: [3, 3],
   infer(node, inputs) {
     const [condition, a, b] = [0, 1, 2].map((i) => required(node, inputs, i)) as [Fact, Fact, Fact];
-    if (a.dtype !== b.dtype) throw mismatch(node, `${a.dtype} and ${b.dtype}`, "branches of one element type");
+    if (condition.dtype !== "bool") throw mismatch(node, `a condition of ${condition.dtype}`, "booleans");
+    commonType(node, [a, b]);
     const elements = spreadContents([condition, a, b], ([c, x, y]) => (c === undefined ? (x === y ? x : undefined) : c ? x : y));
     return [fact(a.dtype, broadcastDims(node, [condition.dims, a.dims, b.dims]), elements)];
   },

@@ -7,12 +7,13 @@ import type { Operator } from "./operator.ts";
 import {
   MAX_ELEMENTS,
   axisOf,
+  commonType,
   concrete,
   contents,
   fact,
   factOf,
   freshDim,
-  knownNumbers,
+  listIn,
   mismatch,
   number,
   required,
@@ -30,14 +31,13 @@ const concat: Operator = {
   arity: [1, Number.MAX_SAFE_INTEGER],
   infer(node, inputs) {
     const parts = inputs.map((_, i) => required(node, inputs, i));
-    const dtype = parts[0]!.dtype;
+    const dtype = commonType(node, parts);
     const shapes = parts.flatMap((p) => (p.dims ? [p.dims] : []));
     const first = shapes[0];
     if (!first) return [fact(dtype, undefined)];
     const axis = axisOf(node, number(node, "axis", 0), first.length);
-    const odd = shapes.find((s) => s.length !== first.length) ?? parts.find((p) => p.dtype !== dtype);
-    if (odd)
-      throw mismatch(node, "dtype" in odd ? `${dtype} and ${odd.dtype}` : `${show(first)} and ${show(odd)}`, "parts of one type and rank");
+    const odd = shapes.find((s) => s.length !== first.length);
+    if (odd) throw mismatch(node, `${show(first)} and ${show(odd)}`, "parts of one rank");
     const dims = first.map((_, a) =>
       a === axis
         ? parts.reduce<Dim>((sum, p) => addDims(sum, p.dims?.[a] ?? freshDim(node, a)) ?? freshDim(node, a), 0)
@@ -76,7 +76,7 @@ function joined(parts: readonly Fact[]): (Dim | undefined)[] | undefined {
 function partSizes(node: GraphNode, size: Dim, inputs: readonly (Fact | undefined)[]): readonly Dim[] | undefined {
   const parts = node.outputs.length;
   if (inputs[1]) {
-    const given = knownNumbers(inputs[1]);
+    const given = listIn(node, inputs[1]);
     if (!given) return undefined;
     const total = given.reduce((a, b) => a + b, 0);
     if (given.length !== parts || given.some((s) => s < 0) || (typeof size === "number" && total !== size))

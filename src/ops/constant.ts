@@ -7,13 +7,15 @@ import { asNumbers, fill, fillIntegers, integers, pick } from "./dtypes.ts";
 import { HalftoneError } from "../errors.ts";
 import type { Operator } from "./operator.ts";
 import {
+  commonType,
   contents,
+  sizesIn,
   fact,
   factOf,
   freshDim,
   freshDims,
   mismatch,
-  number,
+  integer,
   numbersAttribute,
   place,
   required,
@@ -52,7 +54,7 @@ const constantOfShape: Operator = {
   infer(node, inputs) {
     const shape = required(node, inputs, 0);
     const value = filling(node);
-    const sizes = contents(shape);
+    const sizes = sizesIn(node, shape);
     const rank = shape.dims?.[0];
     if (!sizes) return [fact(value.dtype, typeof rank === "number" ? freshDims(node, rank) : undefined)];
     const negative = sizes.find((s) => typeof s === "number" && s < 0);
@@ -76,7 +78,7 @@ const shape: Operator = {
     const { dims } = required(node, inputs, 0);
     if (!dims) return [fact("int64", [freshDim(node, 0)])];
     const clamp = (at: number): number => Math.min(Math.max(at < 0 ? at + dims.length : at, 0), dims.length);
-    const part = dims.slice(clamp(number(node, "start", 0)), clamp(number(node, "end", dims.length)));
+    const part = dims.slice(clamp(integer(node, "start", 0)), clamp(integer(node, "end", dims.length)));
     return [fact("int64", [part.length], part)];
   },
   reference(node, inputs) {
@@ -101,6 +103,7 @@ const range: Operator = {
   arity: [3, 3],
   infer(node, inputs) {
     const [start, limit, delta] = [0, 1, 2].map((i) => required(node, inputs, i)) as [Fact, Fact, Fact];
+    commonType(node, [start, limit, delta]);
     const numbers = [start, limit, delta].map((f) => (f.constant ? asNumbers(f.constant)[0] : contents(f)?.[0]));
     if (areKnown(numbers)) {
       const [a, b, step] = numbers as [number, number, number];

@@ -3,7 +3,7 @@ import { areKnown } from "../graph/dims.ts";
 import type { Dim, DType, Fact, GraphNode, Tensor } from "../graph/types.ts";
 import { asNumbers, count, fill } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, fact, factOf, freshDim, mismatch, number, numbersAttribute, required, show } from "./shape.ts";
+import { commonType, concrete, fact, factOf, freshDim, integer, mismatch, numbersAttribute, required, show } from "./shape.ts";
 import { outputSize, positions, type Window, windowOf } from "./windows.ts";
 
 /** The window of a convolution; undefined when the kernel's size is unknown. */
@@ -26,7 +26,7 @@ export function convDims(node: GraphNode, x: Fact, w: Fact, bias: Fact | undefin
   const rank = w.dims?.length ?? dims.length;
   if (dims.length < 3 || rank !== dims.length)
     throw mismatch(node, `input ${show(dims)} and weights ${show(w.dims)}`, "[N, C, spatial…] and [M, C / group, spatial…]");
-  const group = number(node, "group", 1);
+  const group = integer(node, "group", 1);
   const [c, m, inner] = [dims[1], w.dims?.[0] ?? freshDim(node, 1), w.dims?.[1]];
   if (typeof c === "number" && typeof inner === "number" && c !== inner * group)
     throw mismatch(node, `${c} channels and weights ${show(w.dims)}`, `${inner} · group ${group} channels`);
@@ -55,7 +55,7 @@ export function convSums(
 ): Float64Array {
   const window = convWindow(node, { dtype: "float32", dims: wDims })!;
   const { index, outputs, taps } = positions(window, xDims.slice(2), out.slice(2));
-  const group = number(node, "group", 1);
+  const group = integer(node, "group", 1);
   const [n, c] = [xDims[0]!, xDims[1]!];
   const [m, inner] = [wDims[0]!, wDims[1]!];
   const plane = count(xDims.slice(2));
@@ -87,7 +87,7 @@ const conv: Operator = {
   arity: [2, 3],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
-    return [fact(x.dtype, convDims(node, x, required(node, inputs, 1), inputs[2]))];
+    return [fact(commonType(node, inputs), convDims(node, x, required(node, inputs, 1), inputs[2]))];
   },
   reference(node, inputs) {
     const [x, w, bias] = [required(node, inputs, 0), required(node, inputs, 1), inputs[2]];

@@ -2,8 +2,8 @@ import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { convWindow } from "./conv.ts";
 import { asNumbers, count, fill } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, fact, factOf, freshDim, mismatch, number, numbersAttribute, required, show } from "./shape.ts";
-import { extent, positions, type Window } from "./windows.ts";
+import { commonType, concrete, fact, factOf, freshDim, integer, mismatch, numbersAttribute, required, show } from "./shape.ts";
+import { extent, list, positions, type Window } from "./windows.ts";
 
 interface Geometry {
   readonly out: readonly Dim[];
@@ -14,8 +14,8 @@ interface Geometry {
 /** Output sizes and the padding cut away: given, or found from output_shape or auto_pad. Source: ONNX ConvTranspose. */
 function geometry(node: GraphNode, w: Window, sizes: readonly Dim[]): Geometry {
   const rank = sizes.length;
-  const extra = numbersAttribute(node, "output_padding") ?? new Array<number>(rank).fill(0);
-  const wanted = numbersAttribute(node, "output_shape")?.slice(-rank);
+  const extra = list(node, "output_padding", rank, 0, 0);
+  const wanted = numbersAttribute(node, "output_shape") && list(node, "output_shape", rank, 1, 1);
   const pads = [...w.pads];
   const out = sizes.map((size, axis): Dim => {
     const stride = w.strides[axis]!;
@@ -36,7 +36,7 @@ function geometry(node: GraphNode, w: Window, sizes: readonly Dim[]): Geometry {
   return { out, pads };
 }
 
-function convTransposeDims(node: GraphNode, x: Fact, w: Fact): readonly Dim[] | undefined {
+function convTransposeDims(node: GraphNode, x: Fact, w: Fact, bias: Fact | undefined): readonly Dim[] | undefined {
   const { dims } = x;
   if (!dims) return undefined;
   if (dims.length < 3 || (w.dims && w.dims.length !== dims.length))
@@ -45,7 +45,13 @@ function convTransposeDims(node: GraphNode, x: Fact, w: Fact): readonly Dim[] | 
   if (typeof c === "number" && typeof k === "number" && c !== k)
     throw mismatch(node, `${c} channels and weights ${show(w.dims)}`, "equal channels");
   const inner = w.dims?.[1];
-  const m = typeof inner === "number" ? inner * number(node, "group", 1) : freshDim(node, 1);
+  const group = integer(node, "group", 1);
+  if (!(group >= 1) || (typeof k === "number" && k % group !== 0))
+    throw mismatch(node, `${k} input channels in ${group} groups`, "a multiple");
+  const m = typeof inner === "number" ? inner * group : freshDim(node, 1);
+  const b = bias?.dims;
+  if (b && (b.length !== 1 || (typeof b[0] === "number" && typeof m === "number" && b[0] !== m)))
+    throw mismatch(node, `bias ${show(b)}`, `[${m}]`);
   const window = convWindow(node, w);
   return [dims[0]!, m, ...(window ? geometry(node, window, dims.slice(2)).out : dims.slice(2).map((_, a) => freshDim(node, a + 2)))];
 }
@@ -56,17 +62,17 @@ const convTranspose: Operator = {
   arity: [2, 3],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
-    return [fact(x.dtype, convTransposeDims(node, x, required(node, inputs, 1)))];
+    return [fact(commonType(node, inputs), convTransposeDims(node, x, required(node, inputs, 1), inputs[2]))];
   },
   reference(node, inputs) {
     const [x, w, bias] = [required(node, inputs, 0), required(node, inputs, 1), inputs[2]];
-    const dims = concrete(convTranspose.infer(node, [factOf(x), factOf(w)]));
+    const dims = concrete(convTranspose.infer(node, [factOf(x), factOf(w), bias && factOf(bias)]));
     const window = convWindow(node, factOf(w))!;
     const spatial = x.dims.slice(2);
     const { pads } = geometry(node, window, spatial);
     // Position o of a window over the output's plane is input position o: Conv's index read backwards.
     const { index, outputs, taps } = positions({ ...window, pads, auto: "NOTSET" }, dims.slice(2), spatial);
-    const group = number(node, "group", 1);
+    const group = integer(node, "group", 1);
     const [n, c, m, plane] = [dims[0]!, x.dims[1]!, dims[1]!, count(dims.slice(2))];
     const perGroup = m / group;
     const [from, weights, b] = [asNumbers(x), asNumbers(w), bias && asNumbers(bias)];

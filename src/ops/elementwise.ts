@@ -6,7 +6,7 @@ import { erf, erfc, exp, expm1, log, sigmoid, softplus, tanh } from "./math.ts";
 import type { Operator } from "./operator.ts";
 import { roundEven } from "./rounding.ts";
 import { fact, number, place, required, text } from "./shape.ts";
-import { HalftoneError } from "../errors.ts";
+import { assert, HalftoneError } from "../errors.ts";
 
 export interface UnaryRow {
   readonly op: string;
@@ -120,6 +120,8 @@ function unary(row: UnaryRow): Operator {
     arity: [1, 1],
     infer(node, inputs) {
       const x = required(node, inputs, 0);
+      if (!row.integer && !isFloat(x.dtype))
+        throw new HalftoneError("ONNX_UNSUPPORTED_TYPE", place(node), `${x.dtype} elements`, "a floating-point type");
       return [fact(x.dtype, x.dims)];
     },
     reference(node, inputs) {
@@ -129,8 +131,8 @@ function unary(row: UnaryRow): Operator {
         const data = asNumbers(x);
         return [fill(x.dtype, x.dims, (i) => f(data[i]!))];
       }
-      if (!row.integer) throw new HalftoneError("ONNX_UNSUPPORTED_TYPE", place(node), `${x.dtype} elements`, "a floating-point type");
       const f = row.integer;
+      assert(f, "inference refuses integers where there is no meaning");
       const read = integers(x);
       return [fillIntegers(x.dtype, x.dims, (i) => f(read(i)))];
     },

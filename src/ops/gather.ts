@@ -3,7 +3,7 @@ import type { GraphNode } from "../graph/types.ts";
 import { broadcastDims, broadcastIndex } from "./broadcast.ts";
 import { identityMap, movement, separable } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, contents, freshDim, freshDims, knownNumbers, mismatch, number, required, show, stridesOf } from "./shape.ts";
+import { axisOf, sizesIn, freshDim, freshDims, listIn, mismatch, number, required, show, stridesOf } from "./shape.ts";
 
 /** Indices counted from 0. @throws HalftoneError SHAPE_MISMATCH outside [−size, size) */
 function positions(node: GraphNode, indices: readonly number[], size: number): number[] {
@@ -21,7 +21,7 @@ const gather = movement("Gather", [2, 2], (node, x, inputs) => {
   const axis = axisOf(node, number(node, "axis", 0), dims.length);
   const at = indices.dims;
   const out = [...dims.slice(0, axis), ...at, ...dims.slice(axis + 1)];
-  const list = areKnown(dims) ? knownNumbers(indices) : undefined;
+  const list = areKnown(dims) ? listIn(node, indices) : undefined;
   if (!list || !areKnown(dims)) return { dims: out };
   return {
     dims: out,
@@ -41,7 +41,7 @@ const gatherElements = movement("GatherElements", [2, 2], (node, x, inputs) => {
   if (!dims || !out) return { dims: out };
   if (out.length !== dims.length) throw mismatch(node, `indices ${show(out)} for ${show(dims)}`, "equal ranks");
   const axis = axisOf(node, number(node, "axis", 0), dims.length);
-  const list = areKnown(dims) && areKnown(out) ? knownNumbers(indices) : undefined;
+  const list = areKnown(dims) && areKnown(out) ? listIn(node, indices) : undefined;
   if (!list || !areKnown(dims) || !areKnown(out)) return { dims: out };
   return {
     dims: out,
@@ -60,7 +60,7 @@ const gatherElements = movement("GatherElements", [2, 2], (node, x, inputs) => {
 /** Broadcasting to a given shape, in both directions. */
 const expand = movement("Expand", [2, 2], (node, x, inputs) => {
   const shape = required(node, inputs, 1);
-  const given = contents(shape);
+  const given = sizesIn(node, shape);
   if (!given) {
     const rank = shape.dims?.[0];
     return { dims: typeof rank === "number" && x.dims ? freshDims(node, Math.max(rank, x.dims.length)) : undefined };
@@ -75,7 +75,7 @@ const expand = movement("Expand", [2, 2], (node, x, inputs) => {
 const tile = movement("Tile", [2, 2], (node, x, inputs) => {
   const { dims } = x;
   if (!dims) return { dims: undefined };
-  const repeats = knownNumbers(inputs[1]);
+  const repeats = listIn(node, inputs[1]);
   if (!repeats) return { dims: freshDims(node, dims.length) };
   if (repeats.length !== dims.length || repeats.some((r) => r < 0))
     throw mismatch(node, `repeats ${show(repeats)} for ${show(dims)}`, "one of 0 or more per axis");

@@ -4,7 +4,7 @@ import { broadcastDims, broadcastIndex } from "./broadcast.ts";
 import { asNumbers, count, fill, fillIntegers } from "./dtypes.ts";
 import { isFloat } from "../graph/tensors.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, fact, factOf, mismatch, number, required, show } from "./shape.ts";
+import { commonType, concrete, fact, factOf, mismatch, number, required, show } from "./shape.ts";
 
 function sameInner(node: GraphNode, a: Dim, b: Dim, shapes: readonly (readonly Dim[] | undefined)[]): void {
   if (typeof a === "number" && typeof b === "number" && a !== b) throw mismatch(node, shapes.map(show).join(" and "), "equal inner sizes");
@@ -55,7 +55,7 @@ const matmul: Operator = {
   arity: [2, 2],
   infer(node, inputs) {
     const [a, b] = [required(node, inputs, 0), required(node, inputs, 1)];
-    return [fact(a.dtype, matmulDims(node, a.dims, b.dims))];
+    return [fact(commonType(node, [a, b]), matmulDims(node, a.dims, b.dims))];
   },
   reference(node, inputs) {
     const [a, b] = [required(node, inputs, 0), required(node, inputs, 1)];
@@ -76,6 +76,7 @@ const gemm: Operator = {
   arity: [2, 3],
   infer(node, inputs) {
     const [a, b] = [required(node, inputs, 0), required(node, inputs, 1)];
+    commonType(node, [a, b, inputs[2]]);
     if (!a.dims || !b.dims) return [fact(a.dtype, undefined)];
     if (a.dims.length !== 2 || b.dims.length !== 2) throw mismatch(node, `${show(a.dims)} and ${show(b.dims)}`, "two matrices");
     const left = number(node, "transA", 0) ? [...a.dims].reverse() : a.dims;

@@ -4,7 +4,7 @@ import { areKnown } from "../graph/dims.ts";
 import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { count, pick } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, contents, fact, factOf, required, stridesOf } from "./shape.ts";
+import { MAX_ELEMENTS, concrete, contents, fact, factOf, required, stridesOf } from "./shape.ts";
 
 export interface Movement {
   /** Sizes of the output; undefined when even the rank is unknown. */
@@ -28,7 +28,9 @@ export function movement(
       const x = required(node, inputs, 0);
       const { dims, source } = plan(node, x, inputs);
       const elements = contents(x);
-      if (!elements || !source || !areKnown(dims) || !areKnown(x.dims)) return [fact(x.dtype, dims)];
+      // A few elements may be spread over billions: only what stays small is followed.
+      const small = areKnown(dims) && dims.reduce((n, d) => n * d, 1) <= MAX_ELEMENTS;
+      if (!elements || !source || !small || !areKnown(x.dims)) return [fact(x.dtype, dims)];
       const from = source();
       return [fact(x.dtype, dims, from === "same" ? elements : Array.from(from, (at) => elements[at]))];
     },

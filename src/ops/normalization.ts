@@ -3,7 +3,7 @@ import type { Dim, Fact, GraphNode, Tensor } from "../graph/types.ts";
 import { broadcastIndex } from "./broadcast.ts";
 import { asNumbers, count, fill } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, fact, mismatch, number, required, show } from "./shape.ts";
+import { axisOf, fact, integer, mismatch, number, required, show } from "./shape.ts";
 
 const real = (node: GraphNode, key: string, otherwise: number): number => Math.fround(number(node, key, otherwise));
 
@@ -68,7 +68,7 @@ function perChannel(node: GraphNode, inputs: readonly (Tensor | undefined)[], gr
   const x = required(node, inputs, 0);
   const [scale, bias] = [asNumbers(required(node, inputs, 1)), asNumbers(required(node, inputs, 2))];
   const [channels, plane, data] = [x.dims[1]!, count(x.dims.slice(2)), asNumbers(x)];
-  if (channels % groups !== 0) throw mismatch(node, `${channels} channels in ${groups} groups`, "a multiple");
+  if (!(groups >= 1) || channels % groups !== 0) throw mismatch(node, `${channels} channels in ${groups} groups`, "a multiple");
   const length = (channels / groups) * plane;
   const { mean, scale: inverse } = moments(data, length, real(node, "epsilon", 1e-5));
   return [
@@ -92,7 +92,7 @@ const groupNormalization: Operator = {
   op: "GroupNormalization",
   arity: [3, 3],
   infer: (node, inputs) => channelFact(node, inputs, ["scale", "bias"]),
-  reference: (node, inputs) => perChannel(node, inputs, number(node, "num_groups", 1)),
+  reference: (node, inputs) => perChannel(node, inputs, integer(node, "num_groups", 1)),
 };
 
 /** Normalization over the axes from `axis` on; scale and bias broadcast to x. */

@@ -8,7 +8,8 @@ import { outputSize, paddingOf, positions, type Window, windowOf } from "./windo
 
 function poolWindow(node: GraphNode): Window {
   const kernel = numbersAttribute(node, "kernel_shape");
-  if (!kernel || kernel.some((k) => !(k >= 1))) throw mismatch(node, `kernel_shape ${show(kernel)}`, "sizes of 1 and more");
+  if (!kernel || kernel.some((k) => !(Number.isInteger(k) && k >= 1)))
+    throw mismatch(node, `kernel_shape ${show(kernel)}`, "sizes of 1 and more");
   return windowOf(node, kernel);
 }
 

@@ -6,7 +6,7 @@ import { asNumbers, count, fill, integerRange } from "./dtypes.ts";
 import { batchOf, matmulDims, matmulSums } from "./matmul.ts";
 import type { Operator } from "./operator.ts";
 import { roundEven } from "./rounding.ts";
-import { axisOf, concrete, fact, factOf, mismatch, number, required, show } from "./shape.ts";
+import { axisOf, concrete, fact, factOf, integer, mismatch, number, required, show } from "./shape.ts";
 
 /** Rounded to even, shifted by the zero point, saturated; NaN, of which ONNX says nothing, becomes the lowest code. */
 function coder(dtype: DType): (quotient: number, zero: number) => number {
@@ -23,7 +23,7 @@ function parameterIndex(node: GraphNode, dims: readonly number[], scale: Tensor)
   const axis = axisOf(node, number(node, "axis", 1), dims.length);
   const inner = count(dims.slice(axis + 1));
   const size = dims[axis]!;
-  const block = number(node, "block_size", 0);
+  const block = integer(node, "block_size", 0);
   if (block > 0) {
     const blocks = Math.ceil(size / block);
     if (scale.dims.length !== dims.length || scale.dims[axis] !== blocks)

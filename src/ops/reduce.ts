@@ -7,7 +7,7 @@ import { strided } from "./broadcast.ts";
 import { asNumbers, count, fill, fillIntegers, integers } from "./dtypes.ts";
 import { exp, log } from "./math.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, concrete, fact, factOf, freshDims, knownNumbers, number, place, required, stridesOf } from "./shape.ts";
+import { axisOf, concrete, fact, factOf, freshDims, listIn, number, place, required, stridesOf } from "./shape.ts";
 
 interface Row {
   readonly op: string;
@@ -57,7 +57,7 @@ const rows: readonly Row[] = [
 
 /** Axes to reduce; undefined when unknown. No axes: all, or none with noop_with_empty_axes. */
 function axesOf(node: GraphNode, rank: number, input: Fact | undefined): readonly number[] | undefined {
-  const given = input ? knownNumbers(input) : [];
+  const given = input ? listIn(node, input) : [];
   if (!given) return undefined;
   if (given.length > 0) return [...new Set(given.map((a) => axisOf(node, a, rank)))].sort((a, b) => a - b);
   return number(node, "noop_with_empty_axes", 0) ? [] : Array.from({ length: rank }, (_, a) => a);

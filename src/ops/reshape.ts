@@ -4,7 +4,7 @@ import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { fill } from "./dtypes.ts";
 import { type Movement, movement } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, contents, fact, freshDim, freshDims, knownNumbers, mismatch, number, required, show } from "./shape.ts";
+import { axisOf, sizesIn, fact, freshDim, freshDims, listIn, integer, mismatch, number, required, show } from "./shape.ts";
 
 const stay = (dims: readonly Dim[] | undefined): Movement => ({ dims, source: () => "same" });
 
@@ -12,7 +12,7 @@ const identity = movement("Identity", [1, 1], (_, x) => stay(x.dims));
 
 /** 0 copies the input's size (unless allowzero), −1 is what is left. A single unknown size is also what is left. */
 function reshapeDims(node: GraphNode, x: Fact, shape: Fact): readonly Dim[] | undefined {
-  const wanted = contents(shape);
+  const wanted = sizesIn(node, shape);
   if (!wanted) {
     const rank = shape.dims?.[0];
     return typeof rank === "number" ? freshDims(node, rank) : undefined;
@@ -42,7 +42,7 @@ const reshape = movement("Reshape", [2, 2], (node, x, inputs) => stay(reshapeDim
 /** [d₀ … dₙ] → [Π before axis, Π from axis on] */
 const flatten = movement("Flatten", [1, 1], (node, x) => {
   if (!x.dims) return stay(freshDims(node, 2));
-  const axis = number(node, "axis", 1);
+  const axis = integer(node, "axis", 1);
   const at = axis === x.dims.length ? axis : axisOf(node, axis, x.dims.length);
   return stay([productOfDims(x.dims.slice(0, at)), productOfDims(x.dims.slice(at))]);
 });
@@ -51,7 +51,7 @@ const squeeze = movement("Squeeze", [1, 2], (node, x, inputs) => {
   const dims = x.dims;
   if (!dims) return stay(undefined);
   if (!inputs[1]) return stay(areKnown(dims) ? dims.filter((d) => d !== 1) : undefined);
-  const axes = knownNumbers(inputs[1])?.map((a) => axisOf(node, a, dims.length));
+  const axes = listIn(node, inputs[1])?.map((a) => axisOf(node, a, dims.length));
   if (!axes) {
     const removed = inputs[1].dims?.[0];
     return stay(typeof removed === "number" ? freshDims(node, dims.length - removed) : undefined);
@@ -63,7 +63,7 @@ const squeeze = movement("Squeeze", [1, 2], (node, x, inputs) => {
 
 const unsqueeze = movement("Unsqueeze", [2, 2], (node, x, inputs) => {
   const axesFact = required(node, inputs, 1);
-  const list = knownNumbers(axesFact);
+  const list = listIn(node, axesFact);
   const added = list?.length ?? axesFact.dims?.[0];
   if (!x.dims || typeof added !== "number") return stay(undefined);
   const rank = x.dims.length + added;

@@ -41,6 +41,11 @@ export function number(node: GraphNode, key: string, otherwise: number): number 
   return attribute<number>(node, key, "a number", isNumber) ?? otherwise;
 }
 
+/** An attribute that counts or indexes. @throws HalftoneError GRAPH_INVALID when it is no integer */
+export function integer(node: GraphNode, key: string, otherwise: number): number {
+  return attribute<number>(node, key, "an integer", Number.isInteger) ?? otherwise;
+}
+
 export function text(node: GraphNode, key: string, otherwise: string): string {
   return attribute<string>(node, key, "a string", isString) ?? otherwise;
 }
@@ -60,7 +65,8 @@ export function tensorAttribute(node: GraphNode, key: string): Tensor | undefine
 /** An axis counted from 0; negative ones count from the end. @throws HalftoneError SHAPE_MISMATCH outside [−rank, rank) */
 export function axisOf(node: GraphNode, axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
-  if (!(positive >= 0 && positive < rank)) throw mismatch(node, `axis ${axis}`, `an axis of a rank-${rank} tensor`);
+  if (!(Number.isInteger(axis) && positive >= 0 && positive < rank))
+    throw mismatch(node, `axis ${axis}`, `an axis of a rank-${rank} tensor`);
   return positive;
 }
 
@@ -82,7 +88,7 @@ export function freshDim(node: GraphNode, axis: number, output = 0): Dim {
 
 /** @throws HalftoneError SHAPE_MISMATCH for more axes than any tensor has */
 export function freshDims(node: GraphNode, rank: number, output = 0): Dim[] {
-  if (rank > MAX_RANK) throw mismatch(node, `a tensor of rank ${rank}`, `a rank of at most ${MAX_RANK}`);
+  if (!(rank >= 0 && rank <= MAX_RANK)) throw mismatch(node, `a tensor of rank ${rank}`, `a rank of at most ${MAX_RANK}`);
   return Array.from({ length: rank }, (_, axis) => freshDim(node, axis, output));
 }
 
@@ -104,6 +110,26 @@ export function knownNumbers(x: Fact | undefined): readonly number[] | undefined
   if (x?.constant) return numbersOf(x.constant);
   const elements = contents(x);
   return areKnown(elements) ? elements : undefined;
+}
+
+function mustBeInteger(node: GraphNode, x: Fact | undefined): Fact | undefined {
+  if (x && !isInteger(x.dtype))
+    throw new HalftoneError("GRAPH_INVALID", place(node), `${x.dtype} where sizes or indices stand`, "int64 or int32");
+  return x;
+}
+
+/** What is known of an input that holds sizes or indices. @throws HalftoneError GRAPH_INVALID when it holds no integers */
+export const sizesIn = (node: GraphNode, x: Fact | undefined): readonly (Dim | undefined)[] | undefined => contents(mustBeInteger(node, x));
+
+/** The same, when all of it is known as numbers. */
+export const listIn = (node: GraphNode, x: Fact | undefined): readonly number[] | undefined => knownNumbers(mustBeInteger(node, x));
+
+/** The one element type of operands. @throws HalftoneError SHAPE_MISMATCH when there are two */
+export function commonType(node: GraphNode, operands: readonly (Fact | undefined)[]): DType {
+  const [first, ...rest] = operands.flatMap((x) => (x ? [x.dtype] : []));
+  const other = rest.find((dtype) => dtype !== first);
+  if (other || !first) throw mismatch(node, `${first} and ${other}`, "operands of one element type");
+  return first;
 }
 
 /** The fact that a concrete tensor is. */

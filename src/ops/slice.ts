@@ -5,21 +5,7 @@ import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { pick } from "./dtypes.ts";
 import { identityMap, type Movement, movement, separable } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import {
-  axisOf,
-  concrete,
-  contents,
-  fact,
-  factOf,
-  freshDim,
-  freshDims,
-  knownNumbers,
-  mismatch,
-  place,
-  required,
-  show,
-  text,
-} from "./shape.ts";
+import { axisOf, concrete, sizesIn, fact, factOf, freshDim, freshDims, listIn, mismatch, place, required, show, text } from "./shape.ts";
 
 export type Range = { readonly start: number; readonly step: number; readonly length: number };
 
@@ -42,13 +28,13 @@ function symbolicLength(size: Dim, start: Dim | undefined, end: Dim | undefined,
 const slice = movement("Slice", [3, 5], (node, x, inputs): Movement => {
   const { dims } = x;
   if (!dims) return { dims: undefined };
-  const starts = contents(inputs[1]);
-  const ends = contents(inputs[2]);
+  const starts = sizesIn(node, inputs[1]);
+  const ends = sizesIn(node, inputs[2]);
   const length = starts?.length ?? ends?.length;
-  const axes = (inputs[3] ? knownNumbers(inputs[3]) : length === undefined ? undefined : Array.from({ length }, (_, i) => i))?.map((a) =>
+  const axes = (inputs[3] ? listIn(node, inputs[3]) : length === undefined ? undefined : Array.from({ length }, (_, i) => i))?.map((a) =>
     axisOf(node, a, dims.length),
   );
-  const steps = inputs[4] ? knownNumbers(inputs[4]) : axes?.map(() => 1);
+  const steps = inputs[4] ? listIn(node, inputs[4]) : axes?.map(() => 1);
   if (!axes) return { dims: freshDims(node, dims.length) };
   if (
     new Set(axes).size !== axes.length ||
@@ -96,8 +82,8 @@ export function padsOf(
   rank: number,
   inputs: readonly (Fact | undefined)[],
 ): readonly (readonly [number, number])[] | undefined {
-  const pads = knownNumbers(inputs[1]);
-  const axes = inputs[3] ? knownNumbers(inputs[3])?.map((a) => axisOf(node, a, rank)) : Array.from({ length: rank }, (_, a) => a);
+  const pads = listIn(node, inputs[1]);
+  const axes = inputs[3] ? listIn(node, inputs[3])?.map((a) => axisOf(node, a, rank)) : Array.from({ length: rank }, (_, a) => a);
   if (!pads || !axes) return undefined;
   if (pads.length !== 2 * axes.length) throw mismatch(node, `${pads.length} pads`, `${2 * axes.length}: before and after each axis`);
   return Array.from({ length: rank }, (_, a) => {

@@ -4,7 +4,7 @@ import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { strided } from "./broadcast.ts";
 import { type Movement, movement } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, freshDim, mismatch, number, numbersAttribute, show, stridesOf, text } from "./shape.ts";
+import { axisOf, freshDim, integer, mismatch, numbersAttribute, show, stridesOf, text } from "./shape.ts";
 
 /** Source indices of a tensor of shape `dims` with its axes in the order `perm`. */
 function permuted(dims: readonly number[], perm: readonly number[]): Int32Array {
@@ -37,7 +37,7 @@ interface Blocks {
 function blocks(op: string, plan: (node: GraphNode, dims: readonly Dim[], block: number) => Blocks): Operator {
   return movement(op, [1, 1], (node: GraphNode, x: Fact): Movement => {
     if (!x.dims) return { dims: undefined };
-    const block = number(node, "blocksize", 0);
+    const block = integer(node, "blocksize", 0);
     if (x.dims.length !== 4 || !(block >= 1))
       throw mismatch(node, `${show(x.dims)} and blocksize ${block}`, "[N, C, H, W] and a blocksize of 1 or more");
     const { dims, split, perm } = plan(node, x.dims, block);

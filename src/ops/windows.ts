@@ -14,7 +14,8 @@ export interface Window {
   readonly ceil: boolean;
 }
 
-function list(node: GraphNode, key: string, length: number, otherwise: number, least: number): readonly number[] {
+/** An attribute with one integer per axis. @throws HalftoneError SHAPE_MISMATCH */
+export function list(node: GraphNode, key: string, length: number, otherwise: number, least: number): readonly number[] {
   const given = numbersAttribute(node, key) ?? new Array<number>(length).fill(otherwise);
   if (given.length !== length || given.some((v) => !Number.isInteger(v) || v < least))
     throw mismatch(node, `${key} ${show(given)}`, `${length} integers of at least ${least}`);
