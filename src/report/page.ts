@@ -1,6 +1,6 @@
 // The frame of a report: one file, no script, no address outside of it.
 
-export const escape = (text: string): string =>
+export const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 const style = `
@@ -27,17 +27,17 @@ svg { max-width: 100%; }
 .scroll { overflow-x: auto; }`;
 
 export function page(title: string, sections: readonly string[]): string {
-  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(title)}</title><style>${style}</style>`;
-  return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${escape(title)}</h1>${sections.join("\n")}</body></html>\n`;
+  const head = `<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escaped(title)}</title><style>${style}</style>`;
+  return `<!doctype html>\n<html lang="en"><head>${head}</head><body><h1>${escaped(title)}</h1>${sections.join("\n")}</body></html>\n`;
 }
 
 export const section = (title: string, text: string, body: string): string =>
-  `<section><h2>${escape(title)}</h2>${text && `<p>${escape(text)}</p>`}<div class="scroll">${body}</div></section>`;
+  `<section><h2>${escaped(title)}</h2>${text && `<p>${escaped(text)}</p>`}<div class="scroll">${body}</div></section>`;
 
 export const tiles = (entries: readonly (readonly [string, string])[]): string =>
-  `<div class="tiles">${entries.map(([label, value]) => `<div><b>${escape(value)}</b><span>${escape(label)}</span></div>`).join("")}</div>`;
+  `<div class="tiles">${entries.map(([label, value]) => `<div><b>${escaped(value)}</b><span>${escaped(label)}</span></div>`).join("")}</div>`;
 
 export function tableHtml(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = (row: readonly string[], tag: string): string => row.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join("");
+  const cells = (row: readonly string[], tag: string): string => row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("");
   return `<table><tr>${cells(header, "th")}</tr>${rows.map((row) => `<tr>${cells(row, "td")}</tr>`).join("")}</table>`;
 }

@@ -5,7 +5,7 @@ import type { Plan } from "../plan/types.ts";
 import type { Quantized } from "../quantized/types.ts";
 import { type LayerDrift, measureDrift } from "./drift.ts";
 import { constantBytesOf } from "./layers.ts";
-import { escape, page, section, tableHtml, tiles } from "./page.ts";
+import { escaped, page, section, tableHtml, tiles } from "./page.ts";
 import { bytesPlot, codesPlot, type LayerRow, sqnrPlot } from "./pictures.ts";
 import { type AnsweredSample, answeredSamples } from "./samples.ts";
 
@@ -50,10 +50,10 @@ export async function writeReport(input: ReportInput): Promise<string> {
     sections.push(section("Layers", "", layerTable(rows, plan)));
   }
   const histograms = [...quantized.weights].map(
-    ([name, weight]) => `<figure>${codesPlot(weight)}<figcaption>${escape(name)}</figcaption></figure>`,
+    ([name, weight]) => `<figure>${codesPlot(weight)}<figcaption>${escaped(name)}</figcaption></figure>`,
   );
   sections.push(section("Weight codes", "How often each code occurs, layer by layer.", `<div class="grid">${histograms.join("")}</div>`));
-  sections.push(section("Recipe", "", `<pre>${escape(JSON.stringify({ ...options, preprocessing }, null, 2))}</pre>`));
+  sections.push(section("Recipe", "", `<pre>${escaped(JSON.stringify({ ...options, preprocessing }, null, 2))}</pre>`));
   return page(`${source} in integers`, sections);
 }
 
@@ -63,7 +63,7 @@ function summary({ accuracy, model, planBytes, plan }: ReportInput): [string, st
     ["integer top-1", accuracy?.top1 !== undefined ? `${accuracy.top1.toFixed(2)} %` : undefined],
     ["equal answers", accuracy?.agreement !== undefined ? `${accuracy.agreement.toFixed(2)} %` : undefined],
     ["logits", accuracy?.logitSqnrDb !== undefined ? `${accuracy.logitSqnrDb.toFixed(1)} dB` : undefined],
-    ["samples held back", accuracy && accuracy.samples.toLocaleString("en-US")],
+    ["samples held back", accuracy?.samples.toLocaleString("en-US")],
     ["float model", kilobytes(model.length)],
     ["integer program", planBytes === undefined ? undefined : kilobytes(planBytes)],
     ["activations at the peak", plan && kilobytes(plan.arenaBytes)],
@@ -104,8 +104,8 @@ function layerTable(rows: readonly LayerRow[], plan: Plan): string {
 }
 
 function sampleHtml({ picture, place, label, float, integer }: AnsweredSample, labels: readonly string[] | undefined): string {
-  const name = (index: number): string => escape(labels?.[index] ?? String(index));
-  const image = picture ? `<img src="${picture}" alt="${escape(place)}">` : "";
+  const name = (index: number): string => escaped(labels?.[index] ?? String(index));
+  const image = picture ? `<img src="${picture}" alt="${escaped(place)}">` : "";
   const verdict = float === integer ? "same" : "different";
   const truth = label >= 0 ? `<dt>label</dt><dd>${name(label)}</dd>` : "";
   return `<figure class="sample ${verdict}">${image}<figcaption><dl>${truth}<dt>float</dt><dd>${name(float)}</dd><dt>integer</dt><dd>${name(integer)}</dd></dl></figcaption></figure>`;
