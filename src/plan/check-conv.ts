@@ -83,7 +83,8 @@ function trailingZeros(q: number): number {
  */
 function excludesTies(magnitude: number, multiplier: number, shift: number): boolean {
   const exponent = 30 - shift - trailingZeros(multiplier);
-  return multiplier === 0 || exponent < 0 || magnitude < 2 ** exponent;
+  // Magnitudes are at most 2³¹.
+  return multiplier === 0 || exponent < 0 || exponent > 31 || magnitude < (1 << exponent) >>> 0;
 }
 
 /** Multipliers and shifts of `count` channels; `lo[i]`, `hi[i]` bound what is multiplied. */

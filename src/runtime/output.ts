@@ -21,6 +21,7 @@ function dequantize(codes: Codes, value: PlanValue): Float32Array {
 }
 
 class Decoded implements OutputTensor {
+  readonly name: string;
   readonly dims: readonly number[];
   readonly codes: Codes;
   readonly scale: readonly number[];
@@ -30,6 +31,7 @@ class Decoded implements OutputTensor {
 
   constructor(value: PlanValue, dims: readonly number[], codes: Codes) {
     this.value = value;
+    this.name = value.name;
     this.dims = dims;
     this.codes = codes;
     this.scale = value.scale;

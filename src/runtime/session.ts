@@ -21,7 +21,7 @@ export interface SessionBytes {
 }
 
 /** Called by `trace` with each step's index and what it wrote; of several copies into one value, after the last. */
-export type Visit = (step: number, value: OutputTensor & { readonly name: string }) => void;
+export type Visit = (step: number, value: OutputTensor) => void;
 
 /** A program placed in linear memory, ready to run. Nothing is allocated there after its creation. */
 export interface Session {
@@ -135,8 +135,7 @@ export class WasmSession implements Session {
       const port = new OutputPort(this.plan.values[this.plan.steps[index]!.output]!);
       const codes = port.allocate(1);
       port.read(this.view(port.value), codes, 0);
-      const { dims, scale, zeroPoint, values } = port.tensor(codes, undefined);
-      visit(index, { name: port.value.name, dims, codes, scale, zeroPoint, values });
+      visit(index, port.tensor(codes, undefined));
     }
     const all = this.outputs.map((port) => port.allocate(1));
     this.read(all, 0);

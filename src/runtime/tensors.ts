@@ -17,6 +17,7 @@ export type InputTensor = InputData | { readonly dims: readonly number[]; readon
 export type Inputs = InputTensor | Readonly<Record<string, InputTensor>>;
 
 export interface OutputTensor {
+  readonly name: string;
   /** Of the model, behind the batch axis where the input had one. */
   readonly dims: readonly number[];
   /** int8 codes, or int32 accumulators. */

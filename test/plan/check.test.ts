@@ -288,3 +288,18 @@ test("a convolution of a million groups is refused before its calls fill the mem
   });
   expect(() => checkPlan(plan)).toThrow(/more than 4294967296 moved elements/);
 });
+
+test("single rounding is let through up to the last accumulator before a tie", () => {
+  // 2³⁰ · 2^(−7 − 31) = 2⁻⁸: multiples of 128 that are odd lie halfway.
+  const within = (bias: number): Parts => {
+    const all = parts();
+    all.tensors.set("w", new Int8Array(225));
+    all.tensors.set("b", new Int32Array(5).fill(bias));
+    all.tensors.set("q", new Int32Array(5).fill(2 ** 30));
+    set(all.steps.conv, { accumulator: [bias, bias], epilogue: { ...requantize, rounding: "single" } });
+    set(all.steps.residual, { accumulator: [-9 * 128 + bias, 9 * 127 + bias] });
+    return all;
+  };
+  for (const bias of [127, -127]) checkPlan(planOf(within(bias)));
+  for (const bias of [128, -128]) expect(() => checkPlan(planOf(within(bias)))).toThrow(/rounding 'single'/);
+});
