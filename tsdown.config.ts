@@ -13,6 +13,8 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
   copy: [
     { from: "build/integer.wasm", to: "dist/build/integer.wasm" },
     { from: "build/float.wasm", to: "dist/build/float.wasm" },
+    // The kernel types of `Engine`, which its declarations import.
+    { from: "build/float.d.ts", to: "dist/build/float.d.ts" },
   ],
 });
 export default config;
