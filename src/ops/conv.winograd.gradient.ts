@@ -4,6 +4,11 @@ import type { Convolution, Filters } from "./conv.geometry.ts";
 import { blocksOf, f4, pitch } from "./conv.winograd.ts";
 import { padded } from "./packed.ts";
 
+/** Floats of V and Z in a block: half of a 1 MiB L2. The order of the sums depends on these three. */
+const BLOCK_FLOATS = 131_072;
+const FEWEST_TILES = 16;
+const MOST_TILES = 48;
+
 /**
  * dW of a convolution by F(4×4, 3×3) tiles: dU = Σ V ∘ Z over the tiles of the batch in order, dg = Gᵀ dU G. The adjoint of the
  * forward form, with a quarter of the products of the direct sum.
@@ -15,7 +20,7 @@ import { padded } from "./packed.ts";
 export function tiledWeightGradient(context: ForwardContext<FloatKernels>, s: Convolution, x: number, dy: number, dw: Filters): void {
   const { kernels } = context;
   const { tile, points } = f4;
-  const { blocks, mostTiles } = blocksOf(s, f4);
+  const mostTiles = Math.max(FEWEST_TILES, Math.min(MOST_TILES, Math.floor(BLOCK_FLOATS / (points * (s.c + s.o)))));
   const vPitch = pitch(mostTiles * s.c * 4);
   const zPitch = pitch(mostTiles * s.o * 4);
   const v = context.scratch(points * vPitch);
@@ -27,7 +32,7 @@ export function tiledWeightGradient(context: ForwardContext<FloatKernels>, s: Co
   const length = (padded(s.o) / 8) * panel;
   const u = context.scratch(length * 4);
   kernels.fill(u, 0, length);
-  for (const runs of blocks) {
+  for (const runs of blocksOf(s, f4, mostTiles)) {
     for (const { image, ty, tx, tiles, before } of runs) {
       const [oy, ox] = [ty * tile, tx * tile];
       const from = x + image * s.h * s.w * s.c * 4;

@@ -29,6 +29,7 @@ export const f4: Form = {
   output: "winograd4Output",
 };
 
+// The result of a convolution does not depend on these three; a gradient of weights depends on its own.
 /** Floats of V in a block: what leaves room in a 1 MiB L2 for the panel of U that streams through. */
 const V_FLOATS = 98_304;
 /** Tiles of a block: enough to use a panel of U well, few enough that M (1152 bytes each) stays near L1. */
@@ -49,9 +50,8 @@ export interface Run {
   readonly before: number;
 }
 
-/** Runs in blocks: whole tile rows, or equal pieces of wide ones; a block may span images. The result does not depend on them. */
-export function blocksOf(s: Convolution, form: Form): { blocks: Run[][]; mostTiles: number } {
-  const most = Math.max(FEWEST_TILES, Math.min(MOST_TILES, Math.floor(V_FLOATS / (form.points * s.c))));
+/** Runs in blocks of at most `most` tiles: whole tile rows, or equal pieces of wide ones; a block may span images. */
+export function blocksOf(s: Convolution, form: Form, most: number): Run[][] {
   const down = Math.ceil(s.oh / form.tile);
   const across = Math.ceil(s.ow / form.tile);
   const width = Math.ceil(across / Math.ceil(across / most));
@@ -73,7 +73,7 @@ export function blocksOf(s: Convolution, form: Form): { blocks: Run[][]; mostTil
     }
   }
   blocks.push(block);
-  return { blocks, mostTiles: most };
+  return blocks;
 }
 
 /** Transforms of the weights: [⌈o/8⌉][points][c][8]. */
@@ -91,7 +91,7 @@ function winograd(operands: Operands, s: Convolution, form: Form): void {
   const { tile, points } = form;
   const u = transformed(operands, s, form);
   const shift = packVectors(context, node, 2, bias, 1, s.o);
-  const { blocks, mostTiles } = blocksOf(s, form);
+  const mostTiles = Math.max(FEWEST_TILES, Math.min(MOST_TILES, Math.floor(V_FLOATS / (points * s.c))));
   const vPitch = pitch(mostTiles * s.c * 4);
   const mPitch = pitch(Math.ceil(mostTiles / 4) * 128);
   const v = context.scratch(points * vPitch);
@@ -100,7 +100,7 @@ function winograd(operands: Operands, s: Convolution, form: Form): void {
   const zeros = context.scratch(s.w * s.c * 4);
   kernels.fill(zeros, 0, s.w * s.c);
   const [pixel, row] = [s.o * 4, s.ow * s.o * 4];
-  for (const runs of blocks) {
+  for (const runs of blocksOf(s, form, mostTiles)) {
     for (const { image, ty, tx, tiles, before } of runs) {
       const from = x + image * s.h * s.w * s.c * 4;
       const [iy, ix] = [ty * tile - s.top, tx * tile - s.left];
