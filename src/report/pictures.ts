@@ -75,8 +75,8 @@ export function codesPlot(weight: QuantizedWeight): string {
   return draw({
     width: 220,
     height: 84,
-    marginLeft: 4,
-    marginRight: 4,
+    marginLeft: 14,
+    marginRight: 14,
     marginTop: 4,
     x: { label: null, ticks: [lo, 0, hi] },
     y: { axis: null },

@@ -11,7 +11,7 @@ import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
-import { readBytes, writeWhole } from "../files.ts";
+import { readBytes, readText, writeWhole } from "../files.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
 import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
 import type { QuantizeFlags } from "./quantize.ts";
@@ -25,6 +25,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
     const model = await readBytes(path);
     const dataset = await openData(flags.data, flags.labelOffset);
     const preprocessing = hasPreprocessing(flags) || !recipe.preprocessing ? await readPreprocessing(flags, dataset) : recipe.preprocessing;
+    const labels = flags.labels ? await readLabels(flags.labels) : dataset.classes;
     const executor = await createExecutor({ workers: flags.workers ?? defaultWorkers() });
     const bar = new ProgressBar();
     const work = { signal, executor, onProgress: bar.report, seed: options.seed };
@@ -32,7 +33,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
     try {
       print("model", `${path} · ${bytes(model.length)}`);
       print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
-      const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels: dataset.classes }, options, work);
+      const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels }, options, work);
       bar.stop();
       print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
       print(
@@ -99,6 +100,11 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       await executor.close();
     }
   });
+
+async function readLabels(path: string): Promise<string[]> {
+  const lines = (await readText(path)).split(/\r?\n/);
+  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+}
 
 const isPlan = (path: string): boolean => path.endsWith(".halftone");
 

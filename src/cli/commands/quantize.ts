@@ -22,6 +22,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly test?: string | undefined;
   readonly limit?: number | undefined;
   readonly labelOffset: number;
+  readonly labels?: string | undefined;
 }
 
 /** "int8" → 8 */
@@ -85,6 +86,7 @@ export const quantizeCommand = buildCommand<QuantizeFlags, [string]>({
       test: text("Labelled samples to measure float and integer accuracy on", "PATH"),
       limit: { kind: "parsed", parse: parseCount, optional: true, placeholder: "N", brief: "Use only the first N samples of --test" },
       labelOffset: labelOffsetFlag,
+      labels: text("Names of the classes, one a line; the plan remembers them", "FILE"),
       json: jsonFlag,
     },
     aliases: { o: "output" },
