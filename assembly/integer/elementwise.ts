@@ -1,4 +1,4 @@
-// Element by element over codes, 8 at a time. `rows` rows of n elements; b advances by bPitch bytes per row (0: broadcast).
+// Element by element over codes, 8 at a time. `rows` rows of n elements of a, each with the same n of b (one row: equal shapes).
 // Exactly rows · n bytes are written; reads go up to 7 bytes further.
 import { fillBytes, roundEven, storeBytes, toCodes } from "../simd/lanes";
 
@@ -14,7 +14,6 @@ export function add(
   out: usize,
   rows: i32,
   n: i32,
-  bPitch: i32,
   za: i32,
   zb: i32,
   qa: i32,
@@ -36,7 +35,7 @@ export function add(
   const zerosB = i16x8.splat(<i16>zb);
   const factorA = i32x4.splat(qa);
   const factorB = i32x4.splat(qb);
-  for (let y = 0; y < rows; y++, b += bPitch) {
+  for (let y = 0; y < rows; y++) {
     for (let i = 0; i < n; i += 8, a += 8, out += 8) {
       const da = i16x8.sub(v128.load8x8_s(a), zerosA);
       const db = i16x8.sub(v128.load8x8_s(b + i), zerosB);
@@ -81,7 +80,6 @@ export function mul(
   out: usize,
   rows: i32,
   n: i32,
-  bPitch: i32,
   za: i32,
   zb: i32,
   multiplier: i32,
@@ -101,7 +99,7 @@ export function mul(
   const zerosA = i16x8.splat(<i16>za);
   const zerosB = i16x8.splat(<i16>zb);
   const factor = i32x4.splat(multiplier);
-  for (let y = 0; y < rows; y++, b += bPitch) {
+  for (let y = 0; y < rows; y++) {
     for (let i = 0; i < n; i += 8, a += 8, out += 8) {
       const da = i16x8.sub(v128.load8x8_s(a), zerosA);
       const db = i16x8.sub(v128.load8x8_s(b + i), zerosB);

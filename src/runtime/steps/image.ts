@@ -27,6 +27,9 @@ export function image(value: PlanValue): Image {
 /** Bytes of one pixel. */
 export const pixelBytes = (x: Image): number => x.pitch * x.size;
 
+/** Most elements that one call of an element-wise kernel takes: the dearest, softmax, needs some 10 ns for each. */
+export const callElements: number = 1 << 20;
+
 export const pixels = (x: Image): number => x.height * x.width;
 
 export const roundUp = (n: number, multiple: number): number => Math.ceil(n / multiple) * multiple;
