@@ -4,14 +4,9 @@ import { integer, list, malformed, object, oneOf, show, text } from "./fields.ts
 import type { PlanTensor } from "./types.ts";
 
 /** What a plan uses of safetensors' element types. */
-const elementTypes = {
-  I8: Int8Array,
-  U8: Uint8Array,
-  I32: Int32Array,
-  U32: Uint32Array,
-} as const;
-type ElementType = keyof typeof elementTypes;
-const elementType = oneOf(...(Object.keys(elementTypes) as ElementType[]));
+type ElementType = "I8" | "U8" | "I32" | "U32";
+const elementTypes = { I8: Int8Array, U8: Uint8Array, I32: Int32Array, U32: Uint32Array } as const;
+const elementType = oneOf<ElementType>("I8", "U8", "I32", "U32");
 
 const prefixBytes = 8;
 /** The data starts at a multiple of this, so that every tensor can be a view of an aligned file. */
@@ -47,7 +42,7 @@ function dtypeOf(tensor: PlanTensor): ElementType {
 }
 
 /** Entries in the order of the data: four-byte elements first, so that all are aligned without holes; then by name. */
-export function layOut(tensors: ReadonlyMap<string, PlanTensor>): Entry[] {
+function layOut(tensors: ReadonlyMap<string, PlanTensor>): Entry[] {
   const sorted = [...tensors].sort(([a, x], [b, y]) => y.BYTES_PER_ELEMENT - x.BYTES_PER_ELEMENT || (a < b ? -1 : 1));
   let end = 0;
   return sorted.map(([name, tensor]) => {

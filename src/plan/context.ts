@@ -13,11 +13,17 @@ export function union(a: Interval, b: Interval): Interval {
  * What one sample may cost: far above any network, and small enough that a hostile plan ends. `moved` counts elements written, taps
  * of pools and elements of tensors read, which bounds the time of the checks and of packing as well.
  */
-const mostWork = { multiplications: 2 ** 40, moved: 2 ** 32 } as const;
+type Work = "multiplications" | "moved";
+const mostWork: Readonly<Record<Work, number>> = { multiplications: 2 ** 40, moved: 2 ** 32 };
 /** Moved elements that a kernel call costs, at least: so the list of calls stays below 2²⁵. */
 const callCost = 128;
 
-const types = { int8: Int8Array, uint8: Uint8Array, int32: Int32Array, uint32: Uint32Array } as const;
+interface TensorTypes {
+  readonly int8: Int8Array;
+  readonly int32: Int32Array;
+  readonly uint32: Uint32Array;
+}
+const types = { int8: Int8Array, int32: Int32Array, uint32: Uint32Array } as const;
 
 /** How far a value has been written before the step at hand. */
 export interface Written {
@@ -76,7 +82,7 @@ export class Context {
     return value;
   }
 
-  tensor<T extends keyof typeof types>(name: string, type: T, length: number): InstanceType<(typeof types)[T]> {
+  tensor<T extends keyof TensorTypes>(name: string, type: T, length: number): TensorTypes[T] {
     const tensor: PlanTensor | undefined = this.plan.tensors.get(name);
     this.require(tensor !== undefined, () => `no tensor '${name}'`, `${type}[${length}]`);
     this.require(
@@ -85,7 +91,7 @@ export class Context {
       `${types[type].name}[${length}]`,
     );
     this.spend("moved", length);
-    return tensor as InstanceType<(typeof types)[T]>;
+    return tensor as PlanTensor as TensorTypes[T];
   }
 
   ordered(lo: number, hi: number): void {
@@ -105,7 +111,7 @@ export class Context {
     this.require(a.pitch === b.pitch, () => `pitches ${a.pitch} and ${b.pitch}`, "equal pitches");
   }
 
-  spend(kind: keyof typeof mostWork, amount: number): void {
+  spend(kind: Work, amount: number): void {
     this.spent[kind] += amount;
     this.require(
       this.spent[kind] <= mostWork[kind],

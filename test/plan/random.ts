@@ -57,7 +57,7 @@ function pitchOf(channels: number): number {
 export class Builder {
   readonly values: Draft<PlanValue>[] = [];
   readonly steps: Step[] = [];
-  readonly tensors = new Map<string, PlanTensor>();
+  readonly tensors: Map<string, PlanTensor> = new Map();
   readonly dice: Dice;
 
   constructor(dice: Dice) {
