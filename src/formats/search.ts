@@ -49,7 +49,13 @@ const powers: Readonly<Record<Norm, (e: number) => number>> = {
  *
  * @param limit stop as soon as the sum reaches it: terms are never negative, so a search for the least loses nothing by it
  */
-export function pnormError(points: Points, { scale, zeroPoint }: LinearParameters, codes: CodeRange, p: Norm, limit = Infinity): number {
+export function pnormError(
+  points: Points,
+  { scale, zeroPoint }: LinearParameters,
+  codes: CodeRange,
+  p: Norm,
+  limit: number = Infinity,
+): number {
   const { values, counts } = points;
   const lowest = codes.lo - zeroPoint;
   const highest = codes.hi - zeroPoint;

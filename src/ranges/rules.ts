@@ -65,8 +65,8 @@ const entropy: RangeRule = {
   },
 };
 
-export const rangeRules = { minmax, percentile, mse, entropy } as const satisfies Record<string, RangeRule>;
-export type RangeRuleName = keyof typeof rangeRules;
+export type RangeRuleName = "minmax" | "percentile" | "mse" | "entropy";
+export const rangeRules: Readonly<Record<RangeRuleName, RangeRule>> = { minmax, percentile, mse, entropy };
 
 /**
  * The interval that a rule chooses for one activation.
