@@ -82,10 +82,12 @@ export class Editor {
 
   /**
    * Adds a constant; returns its name: `name`, or one like it when that is taken.
-   * A constant that only `owner` reads is replaced in place, so that the model's own name stays; the owner must be replaced next.
+   * A constant that only `owner` reads, and only once, is replaced in place, so that the model's own name stays; the owner must be
+   * replaced next.
    */
   addConstant(name: string, tensor: Tensor, owner?: GraphNode): string {
-    const unique = owner && this.#constants.has(name) && this.onlyReader(name) === owner ? name : this.freshValue(name);
+    const own = owner && this.onlyReader(name) === owner && owner.inputs.filter((input) => input === name).length === 1;
+    const unique = own && this.#constants.has(name) ? name : this.freshValue(name);
     this.#constants.set(unique, tensor);
     this.#facts.set(unique, factOfConstant(tensor));
     return unique;

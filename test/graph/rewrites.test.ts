@@ -115,6 +115,20 @@ const rows: readonly Row[] = [
     becomes: ["Slice"],
   },
   {
+    says: "a constant that a node reads twice changes once for each",
+    nodes: [node("y = Slice(x, last, end, last)")],
+    inputs: image,
+    constants: { last: int64s([-1]), end: int64s([100]) },
+    becomes: ["Slice"],
+  },
+  {
+    says: "a Gemm whose weight is its bias too",
+    nodes: [node("y = Gemm(x, w, w)", { alpha: 2, beta: 3 })],
+    inputs: { x: ["N", 1] },
+    constants: { w: randomTensor([1, 4], 1) },
+    becomes: ["Gemm"],
+  },
+  {
     says: "BatchNormalization goes into Conv",
     nodes: [node("c = Conv(x, w, b)", conv3), node("y = BatchNormalization(c, g, t, m, v)", { epsilon: Math.fround(1e-5) })],
     inputs: image,
