@@ -37,7 +37,8 @@ const newestOpset = 27;
 export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   const model = decode(bytes);
   const proto = model.graph;
-  if (!proto || proto.node.length === 0) {
+  // Of a network that is one constant, only the constant is left to write.
+  if (!proto || (proto.node.length === 0 && proto.initializer.length === 0)) {
     throw new HalftoneError("GRAPH_INVALID", "model", "no node", "a graph of one node or more", "Check that this file is an ONNX network.");
   }
   if (proto.output.length === 0) throw new HalftoneError("GRAPH_INVALID", "model", "no output", "a graph with an output");
