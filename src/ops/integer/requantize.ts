@@ -43,14 +43,14 @@ const roundings: { readonly [R in Rounding]: (x: number, q: number, shift: numbe
 };
 
 /** SaturatingRoundingDoublingHighMul: a · b / 2³¹, halves towards +∞. */
-function doublingHigh(a: number, b: number): number {
+export function doublingHigh(a: number, b: number): number {
   if (a === b && a === -2147483648) return 2147483647;
   const product = BigInt(a) * BigInt(b);
   return Number((product + (product >= 0n ? 1073741824n : 1n - 1073741824n)) / 2147483648n);
 }
 
 /** RoundingDivideByPOT: x / 2^k, halves away from zero. */
-function shiftAway(x: number, k: number): number {
+export function shiftAway(x: number, k: number): number {
   const divisor = 1n << BigInt(k);
   const magnitude = (BigInt(Math.abs(x)) + (divisor >> 1n)) / divisor;
   return Number(x < 0 ? -magnitude : magnitude);
