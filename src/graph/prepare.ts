@@ -10,7 +10,7 @@ import { canonicalGemm, constantsRight, exactInverses, matMulToGemm } from "./re
 import { canonicalPad, canonicalReduce, canonicalSlice } from "./rewrites/lists.ts";
 import { dropNoops } from "./rewrites/noops.ts";
 import { absorbPad } from "./rewrites/padding.ts";
-import { gelu, hardSwish, layerNormalization, plainPowers, swish } from "./rewrites/patterns.ts";
+import { gelu, geluTanh, hardSwish, layerNormalization, plainPowers, swish } from "./rewrites/patterns.ts";
 import { globalPools, meanToGlobalPool } from "./rewrites/pooling.ts";
 import { canonicalReshape, mergeReshapes, mergeTransposes } from "./rewrites/reshape.ts";
 import type { Graph, Rewrite } from "./types.ts";
@@ -31,6 +31,7 @@ export const rewrites: readonly Rewrite[] = [
   mergeTransposes,
   layerNormalization,
   gelu,
+  geluTanh,
   hardSwish,
   swish,
   plainPowers,

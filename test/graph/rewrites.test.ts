@@ -348,6 +348,25 @@ const rows: readonly Row[] = [
       becomes: ["Gelu"],
     }),
   ),
+  ...[[node("cube = Pow(x, three)")], [node("square = Mul(x, x)"), node("cube = Mul(square, x)")]].map(
+    (cube, i): Row => ({
+      says: `Gelu's approximation by Tanh, cube ${i + 1}`,
+      nodes: [
+        ...cube,
+        node("small = Mul(cube, little)"),
+        node("sum = Add(x, small)"),
+        node("scaled = Mul(sum, root)"),
+        node("t = Tanh(scaled)"),
+        node("one_tanh = Add(one, t)"),
+        node("h = Mul(half, x)"),
+        node("y = Mul(h, one_tanh)"),
+      ],
+      inputs: tokens,
+      constants: { three: scalar(3), little: scalar(0.044715), root: scalar(0.7978845608), one: scalar(1), half: scalar(0.5) },
+      becomes: ["Gelu"],
+      attributes: { approximate: "tanh" },
+    }),
+  ),
   { says: "x times its sigmoid is Swish", nodes: [node("s = Sigmoid(x)"), node("y = Mul(x, s)")], inputs: tokens, becomes: ["Swish"] },
   {
     says: "x times its hard sigmoid is HardSwish",

@@ -109,17 +109,37 @@ function absorbScaleAndBias(
   edit.replace(node, { ...node, op: "LayerNormalization", inputs: [x, scale, ...bias], outputs: last.outputs, attributes });
 }
 
-/**
- * ½·x·(1 + erf(x / √2)), its three factors in any order, is Gelu. Hendrycks & Gimpel 2016.
- */
+/** ½·x·(1 + erf(x / √2)), its three factors in any order, is Gelu. Hendrycks & Gimpel 2016. */
 export const gelu: Rewrite = rewriteEach("gelu", ["Erf"], (node, edit) => {
   const divided = edit.producer(node.inputs[0]);
   const constant = numberOf(edit, divided?.inputs[1]);
   const isScaled = divided?.op === "Div" ? isNear(constant, Math.SQRT2) : divided?.op === "Mul" && isNear(constant, Math.SQRT1_2);
-  const x = divided?.inputs[0];
-  const add = onlyReader(edit, node.outputs[0], "Add");
+  if (isScaled) replaceGate(node, divided!.inputs[0]!, "none", edit);
+});
+
+/** ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) is Gelu's approximation, x³ by Pow or by Mul. */
+export const geluTanh: Rewrite = rewriteEach("gelu-tanh", ["Tanh"], (node, edit) => {
+  const scaled = edit.producer(node.inputs[0]);
+  const sum = edit.producer(scaled?.inputs[0]);
+  if (scaled?.op !== "Mul" || sum?.op !== "Add" || !isNear(numberOf(edit, scaled.inputs[1]), 0.7978845608028654)) return;
+  for (const [at, x] of sum.inputs.entries()) {
+    const cubic = edit.producer(sum.inputs[1 - at]);
+    if (cubic?.op !== "Mul" || !isNear(numberOf(edit, cubic.inputs[1]), 0.044715)) continue;
+    if (cubes(edit.producer(cubic.inputs[0]), x, edit)) replaceGate(node, x, "tanh", edit);
+  }
+});
+
+/** True when the node is x³. */
+function cubes(node: GraphNode | undefined, x: string, edit: Editor): boolean {
+  if (node?.op === "Pow") return node.inputs[0] === x && numberOf(edit, node.inputs[1]) === 3;
+  return node?.op === "Mul" && node.inputs.includes(x) && squares(edit.producer(other(node, x)), x, edit);
+}
+
+/** Replaces ½·x·(1 + gate), its three factors in any order, by Gelu. */
+function replaceGate(gate: GraphNode, x: string, approximate: string, edit: Editor): void {
+  const add = onlyReader(edit, gate.outputs[0], "Add");
   const first = onlyReader(edit, add?.outputs[0], "Mul");
-  if (!isScaled || !x || !add || !isNear(numberOf(edit, other(add, node.outputs[0]!)), 1) || !first) return;
+  if (!add || !first || numberOf(edit, other(add, gate.outputs[0]!)) !== 1) return;
   const factor = other(first, add.outputs[0]!);
   const last = halfTimes(factor, x, edit) ? first : onlyReader(edit, first.outputs[0], "Mul");
   if (!last) return;
@@ -128,8 +148,8 @@ export const gelu: Rewrite = rewriteEach("gelu", ["Erf"], (node, edit) => {
     const complete = factor === x ? isNear(numberOf(edit, rest), 0.5) : rest === x && isNear(numberOf(edit, factor), 0.5);
     if (!complete) return;
   }
-  edit.replace(last, { name: last.name, op: "Gelu", inputs: [x], outputs: last.outputs, attributes: { approximate: "none" } });
-});
+  edit.replace(last, { name: last.name, op: "Gelu", inputs: [x], outputs: last.outputs, attributes: { approximate } });
+}
 
 /** True when the value is x / 2. */
 function halfTimes(value: string, x: string, edit: Editor): boolean {
