@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { averagePoolAway } from "../../../src/ops/integer/pool.ts";
-import { quantizeMultiplier, requantize } from "../../../src/ops/integer/requantize.ts";
+import { quantizeMultiplier, requantize, toCode } from "../../../src/ops/integer/requantize.ts";
 import type { ConvStep, CopyStep, Epilogue, LookupStep, PoolStep } from "../../../src/plan/types.ts";
 import { Bench, type Codes, referenceStep, requantizeByKernel, runStep } from "../../runtime/harness.ts";
 
@@ -90,11 +90,14 @@ function checkLinear(c: Case, mode: Mode, layer: Linear): void {
   }
 }
 
-forEachMode("conv2d_i8", (c, mode) => {
-  const [, kh, kw] = c.filter.shape as [number, number, number];
-  const sizes = { input: c.input.shape.slice(1), output: c.output.shape.slice(1) };
-  checkLinear(c, mode, { sizes, weights: Int8Array.from(c.filter.data), window: [kh, kw], groups: c.groups, input: c.input.data });
-});
+// Weights of 4 bits are codes of the same kernel.
+for (const operator of ["conv2d_i8", "conv2d_i8_w4"]) {
+  forEachMode(operator, (c, mode) => {
+    const [, kh, kw] = c.filter.shape as [number, number, number];
+    const sizes = { input: c.input.shape.slice(1), output: c.output.shape.slice(1) };
+    checkLinear(c, mode, { sizes, weights: Int8Array.from(c.filter.data), window: [kh, kw], groups: c.groups, input: c.input.data });
+  });
+}
 
 forEachMode("depthwise_conv2d_i8", (c, mode) => {
   const [, kh, kw, channels] = c.filter.shape as [number, number, number, number];
@@ -120,6 +123,7 @@ const fullyConnected = (c: Case, mode: Mode): void => {
 };
 forEachMode("fully_connected_i8", fullyConnected);
 forEachMode("fully_connected_i8_per_channel", fullyConnected);
+forEachMode("fully_connected_i8_w4", fullyConnected);
 
 /** A change of scale and zero point is a 1×1 depthwise layer of weight 1. */
 function rescaled(data: readonly number[], inputZero: number, q: number, shift: number, zero: number, mode: Mode): Int8Array {
@@ -159,11 +163,65 @@ forEachMode("requantize_i8_i8", (c, mode) => {
   expect([...found], c.id).toEqual(c.output.data);
 });
 
-forEachMode("requantize_i32_i8", (c, mode) => {
-  const range = { zero: c.output_zero_point, lo: -128, hi: 127 };
-  const acc = Int32Array.from(c.input.data, (x) => x - c.input_zero_point);
-  const found = requantizeByKernel(acc, Int32Array.of(c.multiplier), Int32Array.of(c.shift), mode, 2147483648, range);
+// Unsigned codes are signed ones minus 128, zero points too.
+forEachMode("requantize_i8_u8", (c, mode) => {
+  const found = rescaled(c.input.data, c.input_zero_point, c.multiplier, c.shift, c.output_zero_point - 128, mode);
+  expect(
+    Array.from(found, (code) => code + 128),
+    c.id,
+  ).toEqual(c.output.data);
+});
+
+forEachMode("requantize_u8_i8", (c, mode) => {
+  const signed = c.input.data.map((code) => code - 128);
+  const found = rescaled(signed, c.input_zero_point - 128, c.multiplier, c.shift, c.output_zero_point, mode);
   expect([...found], c.id).toEqual(c.output.data);
+});
+
+for (const operator of ["requantize_i32_i8", "requantize_i16_i8"]) {
+  forEachMode(operator, (c, mode) => {
+    const range = { zero: c.output_zero_point, lo: -128, hi: 127 };
+    const acc = Int32Array.from(c.input.data, (x) => x - c.input_zero_point);
+    const found = requantizeByKernel(acc, Int32Array.of(c.multiplier), Int32Array.of(c.shift), mode, 2147483648, range);
+    expect([...found], c.id).toEqual(c.output.data);
+  });
+}
+
+// Codes of 16 bits are no output of the kernels: the reference alone.
+for (const operator of ["requantize_i32_i16", "requantize_i8_i16"]) {
+  forEachMode(operator, (c, mode) => {
+    const range = { zero: c.output_zero_point, lo: -32768, hi: 32767 };
+    const found = c.input.data.map((x) => toCode(requantize(x - c.input_zero_point, c.multiplier, c.shift, mode), range));
+    expect(found, c.id).toEqual(c.output.data);
+  });
+}
+
+forEachMode("batch_matmul_i8", (c, mode) => {
+  const [a, b] = [c.a, c.b] as [Tensor, Tensor];
+  const [m, k] = a.shape.slice(-2) as [number, number];
+  const n = b.shape.at(-1)!;
+  const batches = c.output.shape.slice(0, -2);
+  const found: number[] = [];
+  for (let batch = 0; batch < product(batches); batch++) {
+    // row-major batches, an operand of one repeats
+    const pick = (t: Tensor, each: number): readonly number[] => {
+      const own = [...new Array<number>(batches.length + 2 - t.shape.length).fill(1), ...t.shape];
+      let [rest, at, stride] = [batch, 0, 1];
+      for (let axis = batches.length - 1; axis >= 0; axis--) {
+        if (own[axis]! > 1) at += (rest % batches[axis]!) * stride;
+        stride *= own[axis]!;
+        rest = Math.floor(rest / batches[axis]!);
+      }
+      return t.data.slice(at * each, (at + 1) * each);
+    };
+    const [x, w] = [pick(a, m * k), pick(b, k * n)];
+    for (let i = 0; i < m * n; i++) {
+      let sum = 0;
+      for (let j = 0; j < k; j++) sum += (x[Math.floor(i / n) * k + j]! - c.a_zero_point) * (w[j * n + (i % n)]! - c.b_zero_point);
+      found.push(toCode(requantize(sum, c.output_multiplier, c.output_shift, mode), { zero: c.output_zero_point, lo: -128, hi: 127 }));
+    }
+  }
+  expect(found, c.id).toEqual(c.output.data);
 });
 
 forEachMode("multiply_by_quantized_multiplier_i32", (c, mode) => {
