@@ -4,7 +4,7 @@ import { addDims, divideDims, multiplyDims, subtractDims } from "../graph/dims.t
 import { isFloat, isInteger } from "../graph/tensors.ts";
 import type { Dim, Fact, GraphNode, Tensor } from "../graph/types.ts";
 import { broadcastDims, broadcastIndex } from "./broadcast.ts";
-import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
+import { asNumbers, fill, fillIntegers, integers, toInteger } from "./dtypes.ts";
 import { pow } from "./math.ts";
 import type { Operator } from "./operator.ts";
 import { commonType, concrete, contents, fact, factOf, number, required } from "./shape.ts";
@@ -168,11 +168,6 @@ const power: Operator = {
     return [fillIntegers(x.dtype, dims, (i) => integerPower(a(i), b(i)))];
   },
 };
-
-/** Towards zero; what is no integer (NaN, ±∞) becomes 0. */
-export function toInteger(x: number): bigint {
-  return Number.isFinite(x) ? BigInt(Math.trunc(x)) : 0n;
-}
 
 /** Exact modulo 2⁶⁴, so that a large exponent costs no large number. */
 function integerPower(base: bigint, exponent: bigint): bigint {

@@ -3,8 +3,8 @@ import { isFloat } from "../graph/tensors.ts";
 import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
 import { spread } from "./arithmetic.ts";
 import type { Operator } from "./operator.ts";
-import { broadcastDims } from "./broadcast.ts";
-import { commonType, fact, mismatch, required, show } from "./shape.ts";
+import { mustSpread } from "./broadcast.ts";
+import { commonType, fact, required } from "./shape.ts";
 
 /** min(max(x, low), high), each bound optional: low > high gives high; NaN stays NaN. Inputs: x, low?, high? */
 const clip: Operator = {
@@ -39,9 +39,7 @@ const prelu: Operator = {
   arity: [2, 2],
   infer(node, inputs) {
     const [x, slope] = [required(node, inputs, 0), required(node, inputs, 1)];
-    const dims = broadcastDims(node, [x.dims, slope.dims]);
-    if (dims && x.dims && dims.length !== x.dims.length)
-      throw mismatch(node, `slope ${show(slope.dims)}`, `a shape that broadcasts to ${show(x.dims)}`);
+    mustSpread(node, slope.dims, x.dims);
     return [fact(commonType(node, inputs), x.dims)];
   },
   reference(node, inputs) {

@@ -27,6 +27,15 @@ export function broadcastDims(node: GraphNode, shapes: readonly (readonly Dim[] 
   });
 }
 
+/** @throws HalftoneError SHAPE_MISMATCH when `from` is not spread over `to` alone */
+export function mustSpread(node: GraphNode, from: readonly Dim[] | undefined, to: readonly Dim[] | undefined): void {
+  if (!from || !to) return;
+  const fits = from.length <= to.length && from.every((d, i) => d === 1 || spreads(d, to[i + to.length - from.length]!));
+  if (!fits) throw mismatch(node, `a parameter ${show(from)}`, `a shape that broadcasts to ${show(to)}`);
+}
+
+const spreads = (from: Dim, to: Dim): boolean => from === to || typeof from === "string" || typeof to === "string";
+
 /**
  * Where element i of the broadcast result comes from: `index[i]` is a flat index into a tensor of shape `from`.
  * Undefined stands for the identity.

@@ -1,8 +1,7 @@
 import { HalftoneError } from "../errors.ts";
 import { isFloat, isInteger } from "../graph/tensors.ts";
 import type { DType, Fact, GraphNode, Tensor } from "../graph/types.ts";
-import { toInteger } from "./arithmetic.ts";
-import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
+import { asNumbers, fill, fillIntegers, integers, toInteger } from "./dtypes.ts";
 import { minifloats, roundToMinifloat, roundToScale, type ScaleRounding } from "./minifloat.ts";
 import type { Operator } from "./operator.ts";
 import { contents, fact, number, place, required, text } from "./shape.ts";

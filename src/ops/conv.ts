@@ -1,6 +1,6 @@
 // Conv and its integer form. The meaning: products summed in float64 in the order of the weights, then the bias, rounded once.
 import { areKnown } from "../graph/dims.ts";
-import type { Dim, DType, Fact, GraphNode, Tensor } from "../graph/types.ts";
+import type { Dim, Fact, GraphNode, Tensor } from "../graph/types.ts";
 import { asNumbers, count, fill } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
 import { commonType, concrete, fact, factOf, freshDim, integer, mismatch, numbersAttribute, required, show } from "./shape.ts";
@@ -112,7 +112,7 @@ export function centered(x: Tensor, zero: Tensor | undefined, inner: number): Ar
 const convInteger: Operator = {
   op: "ConvInteger",
   arity: [2, 4],
-  infer: (node, inputs) => [fact("int32" satisfies DType, convDims(node, required(node, inputs, 0), required(node, inputs, 1), undefined))],
+  infer: (node, inputs) => [fact("int32", convDims(node, required(node, inputs, 0), required(node, inputs, 1), undefined))],
   reference(node, inputs) {
     const [x, w] = [required(node, inputs, 0), required(node, inputs, 1)];
     const dims = concrete(convInteger.infer(node, [factOf(x), factOf(w)]));

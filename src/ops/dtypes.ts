@@ -61,10 +61,15 @@ export const count = (dims: readonly number[]): number => elementCount(dims, "a 
 export function fill(dtype: DType, dims: readonly number[], f: (i: number) => number): Tensor {
   const data = allocate(dtype, count(dims));
   const { round } = elementTypes[dtype];
-  if (isBig(data)) for (let i = 0; i < data.length; i++) data[i] = BigInt(f(i));
+  if (isBig(data)) for (let i = 0; i < data.length; i++) data[i] = toInteger(f(i));
   else if (round) for (let i = 0; i < data.length; i++) data[i] = round(f(i));
   else for (let i = 0; i < data.length; i++) data[i] = f(i);
   return { dtype, dims, data };
+}
+
+/** Towards zero; what is no integer (NaN, ±∞) becomes 0. */
+export function toInteger(x: number): bigint {
+  return Number.isFinite(x) ? BigInt(Math.trunc(x)) : 0n;
 }
 
 /** An integer tensor whose element i is `f(i)` modulo 2^bits. */

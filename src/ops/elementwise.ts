@@ -5,7 +5,7 @@ import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
 import { erf, erfc, exp, expm1, log, sigmoid, softplus, tanh } from "./math.ts";
 import type { Operator } from "./operator.ts";
 import { roundEven } from "./rounding.ts";
-import { fact, number, place, required, text } from "./shape.ts";
+import { fact, mustBeFloat, number, place, required, text } from "./shape.ts";
 import { assert, HalftoneError } from "../errors.ts";
 
 export interface UnaryRow {
@@ -120,8 +120,8 @@ function unary(row: UnaryRow): Operator {
     arity: [1, 1],
     infer(node, inputs) {
       const x = required(node, inputs, 0);
-      if (!row.integer && !isFloat(x.dtype))
-        throw new HalftoneError("ONNX_UNSUPPORTED_TYPE", place(node), `${x.dtype} elements`, "a floating-point type");
+      if (!row.integer) mustBeFloat(node, x);
+      if (isFloat(x.dtype)) row.real(node); // refuses attributes that it does not know
       return [fact(x.dtype, x.dims)];
     },
     reference(node, inputs) {

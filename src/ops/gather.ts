@@ -41,6 +41,8 @@ const gatherElements = movement("GatherElements", [2, 2], (node, x, inputs) => {
   if (!dims || !out) return { dims: out };
   if (out.length !== dims.length) throw mismatch(node, `indices ${show(out)} for ${show(dims)}`, "equal ranks");
   const axis = axisOf(node, number(node, "axis", 0), dims.length);
+  const wide = out.findIndex((size, a) => a !== axis && typeof size === "number" && typeof dims[a] === "number" && size > dims[a]);
+  if (wide >= 0) throw mismatch(node, `indices ${show(out)} for ${show(dims)}`, `at most ${dims[wide]} along axis ${wide}`);
   const list = areKnown(dims) && areKnown(out) ? listIn(node, indices) : undefined;
   if (!list || !areKnown(dims) || !areKnown(out)) return { dims: out };
   return {

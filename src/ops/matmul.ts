@@ -1,7 +1,7 @@
 // Matrix products. The meaning: products summed in float64 in the order of the inner axis, rounded once.
 import type { Dim, GraphNode, Tensor } from "../graph/types.ts";
 import { broadcastDims, broadcastIndex } from "./broadcast.ts";
-import { asNumbers, count, fill, fillIntegers } from "./dtypes.ts";
+import { asNumbers, count, fill, fillIntegers, toInteger } from "./dtypes.ts";
 import { isFloat } from "../graph/tensors.ts";
 import type { Operator } from "./operator.ts";
 import { commonType, concrete, fact, factOf, mismatch, number, required, show } from "./shape.ts";
@@ -67,7 +67,7 @@ const matmul: Operator = {
 
 /** Integer products wrap; sums beyond 2⁵³ are outside of what the reference promises. */
 function rounded(like: Tensor, dims: readonly number[], sums: Float64Array): Tensor {
-  return isFloat(like.dtype) ? fill(like.dtype, dims, (i) => sums[i]!) : fillIntegers(like.dtype, dims, (i) => BigInt(sums[i]!));
+  return isFloat(like.dtype) ? fill(like.dtype, dims, (i) => sums[i]!) : fillIntegers(like.dtype, dims, (i) => toInteger(sums[i]!));
 }
 
 /** α A B + β C, A and B transposed by attribute, C broadcast. Summed in float64, rounded once. */

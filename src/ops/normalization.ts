@@ -1,9 +1,10 @@
 // Normalizations: (x − mean) / √(variance + ε), scaled and shifted. All in float64, rounded once at the end.
+import { HalftoneError } from "../errors.ts";
 import type { Dim, Fact, GraphNode, Tensor } from "../graph/types.ts";
-import { broadcastIndex } from "./broadcast.ts";
+import { broadcastIndex, mustSpread } from "./broadcast.ts";
 import { asNumbers, count, fill } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, fact, integer, mismatch, number, required, show } from "./shape.ts";
+import { axisOf, fact, integer, mismatch, mustBeFloat, number, place, required, show } from "./shape.ts";
 
 const real = (node: GraphNode, key: string, otherwise: number): number => Math.fround(number(node, key, otherwise));
 
@@ -16,6 +17,9 @@ function mustBeVector(node: GraphNode, role: string, x: Fact | undefined, length
 /** [N, C, …] with per-channel parameters as inputs 1 … n. */
 function channelFact(node: GraphNode, inputs: readonly (Fact | undefined)[], roles: readonly string[]): Fact[] {
   const x = required(node, inputs, 0);
+  mustBeFloat(node, x);
+  if (number(node, "training_mode", 0) !== 0)
+    throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), "training_mode 1", "inference", "Export the model in evaluation mode.");
   if (x.dims && x.dims.length < 2) throw mismatch(node, `input ${show(x.dims)}`, "[N, C, …]");
   for (const [i, role] of roles.entries()) mustBeVector(node, role, inputs[i + 1], x.dims?.[1]);
   return [fact(x.dtype, x.dims)];
@@ -102,7 +106,9 @@ function layer(op: string, arity: readonly [number, number], centre: boolean): O
     arity,
     infer(node, inputs) {
       const x = required(node, inputs, 0);
+      mustBeFloat(node, x);
       const axis = x.dims && axisOf(node, number(node, "axis", -1), x.dims.length);
+      for (const p of inputs.slice(1)) mustSpread(node, p?.dims, x.dims);
       const rows = x.dims?.map((size, a) => (a < axis! ? size : 1));
       return [fact(x.dtype, x.dims), fact("float32", rows), fact("float32", rows)].slice(0, Math.max(1, node.outputs.length));
     },

@@ -3,7 +3,7 @@ import { allocate } from "../graph/tensors.ts";
 import type { Dim, Fact, GraphNode, Tensor } from "../graph/types.ts";
 import { asNumbers, count, fill } from "./dtypes.ts";
 import type { Operator } from "./operator.ts";
-import { concrete, fact, factOf, mismatch, number, numbersAttribute, required, show } from "./shape.ts";
+import { concrete, fact, factOf, mismatch, mustBeFloat, number, numbersAttribute, required, show } from "./shape.ts";
 import { outputSize, paddingOf, positions, type Window, windowOf } from "./windows.ts";
 
 function poolWindow(node: GraphNode): Window {
@@ -39,6 +39,7 @@ const maxPool: Operator = {
   arity: [1, 1],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
+    if (x.dtype === "int64" || x.dtype === "uint64") mustBeFloat(node, x);
     const dims = poolDims(node, x);
     return [fact(x.dtype, dims), fact("int64", dims)].slice(0, Math.max(1, node.outputs.length));
   },
@@ -80,6 +81,7 @@ const averagePool: Operator = {
   arity: [1, 1],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
+    mustBeFloat(node, x);
     return [fact(x.dtype, poolDims(node, x))];
   },
   reference(node, inputs) {
@@ -115,6 +117,7 @@ function paddedCounts(w: Window, sizes: readonly number[], out: readonly number[
 function globalPool(op: string, plane: (x: ArrayLike<number>, start: number, length: number) => number): Operator {
   const infer = (node: GraphNode, inputs: readonly (Fact | undefined)[]): Fact[] => {
     const x = required(node, inputs, 0);
+    mustBeFloat(node, x);
     if (x.dims && x.dims.length < 3) throw mismatch(node, `input ${show(x.dims)}`, "[N, C, spatial…]");
     return [
       fact(

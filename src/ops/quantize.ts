@@ -1,5 +1,6 @@
 // Quantization operators as ONNX defines them: real = scale · (code − zero point), codes saturate, ties round to even.
-import type { DType, GraphNode, Tensor } from "../graph/types.ts";
+import { areKnown, productOfDims } from "../graph/dims.ts";
+import type { Dim, DType, Fact, GraphNode, Tensor } from "../graph/types.ts";
 import { dtypeAttribute, narrowing } from "./cast.ts";
 import { centered, convDims, convSums } from "./conv.ts";
 import { asNumbers, count, fill, integerRange } from "./dtypes.ts";
@@ -17,6 +18,19 @@ function coder(dtype: DType): (quotient: number, zero: number) => number {
   };
 }
 
+function sameCount(node: GraphNode, scale: Fact | undefined, zero: Fact | undefined): void {
+  const [s, z] = [scale?.dims, zero?.dims];
+  if (areKnown(s) && areKnown(z) && productOfDims(s) !== productOfDims(z))
+    throw mismatch(node, `scale ${show(s)} and zero point ${show(z)}`, "equally many elements");
+}
+
+/** @throws HalftoneError SHAPE_MISMATCH when a parameter has neither one element nor one per channel */
+function oneOrPer(node: GraphNode, x: Fact | undefined, channels: Dim | undefined): void {
+  const n = x?.dims && productOfDims(x.dims);
+  if (typeof n === "number" && typeof channels === "number" && n !== 1 && n !== channels)
+    throw mismatch(node, `a parameter ${show(x?.dims)}`, `one number, or ${channels}`);
+}
+
 /** Which element of a scale or zero point belongs to element i of a tensor: one for all, one per index of `axis`, or one per block. */
 function parameterIndex(node: GraphNode, dims: readonly number[], scale: Tensor): (i: number) => number {
   if (scale.data.length === 1 && scale.dims.length <= 1) return () => 0;
@@ -26,7 +40,7 @@ function parameterIndex(node: GraphNode, dims: readonly number[], scale: Tensor)
   const block = integer(node, "block_size", 0);
   if (block > 0) {
     const blocks = Math.ceil(size / block);
-    if (scale.dims.length !== dims.length || scale.dims[axis] !== blocks)
+    if (scale.dims.length !== dims.length || scale.dims.some((d, a) => d !== (a === axis ? blocks : dims[a])))
       throw mismatch(node, `scale ${show(scale.dims)}`, `${blocks} blocks along axis ${axis}`);
     return (i) => (Math.floor(i / (inner * size)) * blocks + Math.floor((Math.floor(i / inner) % size) / block)) * inner + (i % inner);
   }
@@ -40,6 +54,7 @@ const quantizeLinear: Operator = {
   arity: [2, 3],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
+    sameCount(node, inputs[1], inputs[2]);
     return [fact(inputs[2]?.dtype ?? dtypeAttribute(node, "output_dtype", "uint8"), x.dims)];
   },
   reference(node, inputs) {
@@ -62,6 +77,7 @@ const dequantizeLinear: Operator = {
   arity: [2, 3],
   infer(node, inputs) {
     const [x, scale] = [required(node, inputs, 0), required(node, inputs, 1)];
+    sameCount(node, scale, inputs[2]);
     return [fact(dtypeAttribute(node, "output_dtype", scale.dtype), x.dims)];
   },
   reference(node, inputs) {
@@ -107,6 +123,8 @@ const qlinearConv: Operator = {
   arity: [8, 9],
   infer(node, inputs) {
     const dims = convDims(node, required(node, inputs, 0), required(node, inputs, 3), inputs[8]);
+    for (const i of [1, 2, 6, 7]) oneOrPer(node, inputs[i], 1);
+    for (const i of [4, 5]) oneOrPer(node, inputs[i], dims?.[1]);
     return [fact(required(node, inputs, 7).dtype, dims)];
   },
   reference(node, inputs) {

@@ -1,13 +1,13 @@
 // Reductions along axes, and those that keep the axis: Softmax, LogSoftmax.
 // Floats are reduced in float64 in row-major order and rounded once; integers exactly, modulo 2^bits.
-import { HalftoneError } from "../errors.ts";
+import { assert } from "../errors.ts";
 import { isFloat } from "../graph/tensors.ts";
 import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { strided } from "./broadcast.ts";
 import { asNumbers, count, fill, fillIntegers, integers } from "./dtypes.ts";
 import { exp, log } from "./math.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, concrete, fact, factOf, freshDims, listIn, number, place, required, stridesOf } from "./shape.ts";
+import { axisOf, concrete, fact, factOf, freshDims, listIn, mustBeFloat, number, required, stridesOf } from "./shape.ts";
 
 interface Row {
   readonly op: string;
@@ -89,6 +89,7 @@ function groups(dims: readonly number[], axes: readonly number[]): { base: Int32
 function reduction(row: Row): Operator {
   const infer = (node: GraphNode, inputs: readonly (Fact | undefined)[]): Fact[] => {
     const x = required(node, inputs, 0);
+    if (!row.integer) mustBeFloat(node, x);
     return [fact(x.dtype, reducedDims(node, x, inputs[1]))];
   };
   return {
@@ -112,8 +113,8 @@ function reduction(row: Row): Operator {
           }),
         ];
       }
-      if (!row.integer) throw new HalftoneError("ONNX_UNSUPPORTED_TYPE", place(node), `${x.dtype} elements`, "a floating-point type");
       const [f, read] = [row.integer, integers(x)];
+      assert(f, "inference refuses integers where there is no meaning");
       return [fillIntegers(x.dtype, dims, (r) => f(Array.from(offset, (o) => read(base[r]! + o))))];
     },
   };
@@ -157,6 +158,7 @@ function along(op: string, f: (values: Float64Array) => Float64Array): Operator 
     arity: [1, 1],
     infer(node, inputs) {
       const x = required(node, inputs, 0);
+      mustBeFloat(node, x);
       if (x.dims && x.dims.length > 0) axisOf(node, number(node, "axis", -1), x.dims.length);
       return [fact(x.dtype, x.dims)];
     },

@@ -1,10 +1,11 @@
 // Operators that keep every element and its order.
+import { HalftoneError } from "../errors.ts";
 import { areKnown, divideDims, multiplyDims, productOfDims } from "../graph/dims.ts";
 import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { fill } from "./dtypes.ts";
 import { type Movement, movement } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, sizesIn, fact, freshDim, freshDims, listIn, integer, mismatch, number, required, show } from "./shape.ts";
+import { axisOf, sizesIn, fact, freshDim, freshDims, listIn, integer, mismatch, number, required, show, contents, place } from "./shape.ts";
 
 const stay = (dims: readonly Dim[] | undefined): Movement => ({ dims, source: () => "same" });
 
@@ -80,6 +81,14 @@ const dropout: Operator = {
   arity: [1, 3],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
+    if (contents(inputs[2])?.[0] === 1)
+      throw new HalftoneError(
+        "ONNX_UNSUPPORTED_OP",
+        place(node),
+        "training_mode true",
+        "inference",
+        "Export the model in evaluation mode.",
+      );
     const outputs = [fact(x.dtype, x.dims, x.elements), fact("bool", x.dims)];
     return outputs.slice(0, node.outputs.length);
   },

@@ -121,6 +121,15 @@ const samplers: Readonly<Record<string, Sampler>> = {
   },
 };
 
+/** How a node samples. @throws HalftoneError ONNX_UNSUPPORTED_OP for ways that are not here */
+function methodOf(node: GraphNode): { transform: (at: number, axis: Sampling) => number; sample: ReturnType<Sampler> } {
+  if (number(node, "antialias", 0)) throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), "antialias 1", "plain interpolation");
+  return {
+    transform: choice(node, "coordinate_transformation_mode", "half_pixel", coordinates),
+    sample: choice(node, "mode", "nearest", samplers)(node),
+  };
+}
+
 /** The samples of every output position along every axis, for known sizes. Inputs: x, roi?, scales?, sizes? */
 export function samplesOf(
   node: GraphNode,
@@ -128,9 +137,7 @@ export function samplesOf(
   to: readonly number[],
   inputs: readonly (Fact | undefined)[],
 ): readonly (readonly Sample[])[] {
-  if (number(node, "antialias", 0)) throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), "antialias 1", "plain interpolation");
-  const transform = choice(node, "coordinate_transformation_mode", "half_pixel", coordinates);
-  const sample = choice(node, "mode", "nearest", samplers)(node);
+  const { transform, sample } = methodOf(node);
   return plan(node, from, inputs)!.map(({ scale, length }, a) => {
     const axis: Sampling = { from: from[a]!, to: to[a]!, scale, length };
     const still = axis.from === axis.to && scale === 1;
@@ -175,6 +182,7 @@ const resize: Operator = {
   infer(node, inputs) {
     const x = required(node, inputs, 0);
     const { dims } = x;
+    methodOf(node);
     if (!dims) return [fact(x.dtype, undefined)];
     const axes = plan(node, dims, inputs);
     return [fact(x.dtype, axes ? axes.map(({ size }, a) => size ?? freshDim(node, a)) : freshDims(node, dims.length))];

@@ -1,7 +1,7 @@
 // What every operator asks of a node: its attributes, its place in the user's terms, its axes and sizes.
 import { assert, HalftoneError } from "../errors.ts";
 import { areKnown, unknownDim } from "../graph/dims.ts";
-import { isInteger, numbersOf } from "../graph/tensors.ts";
+import { isFloat, isInteger, numbersOf } from "../graph/tensors.ts";
 import type { Dim, DType, Fact, GraphNode, Tensor } from "../graph/types.ts";
 
 /** Contents are followed through shape arithmetic up to this many elements. */
@@ -123,6 +123,11 @@ export const sizesIn = (node: GraphNode, x: Fact | undefined): readonly (Dim | u
 
 /** The same, when all of it is known as numbers. */
 export const listIn = (node: GraphNode, x: Fact | undefined): readonly number[] | undefined => knownNumbers(mustBeInteger(node, x));
+
+/** @throws HalftoneError ONNX_UNSUPPORTED_TYPE unless the elements are floats */
+export function mustBeFloat(node: GraphNode, x: Fact): void {
+  if (!isFloat(x.dtype)) throw new HalftoneError("ONNX_UNSUPPORTED_TYPE", place(node), `${x.dtype} elements`, "a floating-point type");
+}
 
 /** The one element type of operands. @throws HalftoneError SHAPE_MISMATCH when there are two */
 export function commonType(node: GraphNode, operands: readonly (Fact | undefined)[]): DType {

@@ -76,6 +76,13 @@ const padModes: Readonly<Record<string, (at: number, size: number) => number>> =
   wrap: (at, size) => ((at % size) + size) % size,
 };
 
+function padMode(node: GraphNode): readonly [string, (at: number, size: number) => number] {
+  const mode = text(node, "mode", "constant");
+  const at = Object.hasOwn(padModes, mode) ? padModes[mode] : undefined;
+  if (!at) throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), `mode '${mode}'`, Object.keys(padModes).join(", "));
+  return [mode, at];
+}
+
 /** Pads before and after each axis; undefined where unknown. Inputs: data, pads, value?, axes? */
 export function padsOf(
   node: GraphNode,
@@ -99,6 +106,7 @@ const pad: Operator = {
     const x = required(node, inputs, 0);
     const dims = x.dims;
     if (!dims) return [fact(x.dtype, undefined)];
+    padMode(node);
     const pads = padsOf(node, dims.length, inputs);
     const out = dims.map((size, a) => {
       const p = pads?.[a];
@@ -112,9 +120,7 @@ const pad: Operator = {
     const x = required(node, inputs, 0);
     const facts = inputs.map((t) => t && factOf(t));
     const dims = concrete(pad.infer(node, facts));
-    const mode = text(node, "mode", "constant");
-    const at = padModes[mode];
-    if (!at) throw new HalftoneError("ONNX_UNSUPPORTED_OP", place(node), `mode '${mode}'`, Object.keys(padModes).join(", "));
+    const [mode, at] = padMode(node);
     const pads = padsOf(node, x.dims.length, facts)!;
     const empty = x.dims.findIndex((size, a) => size === 0 && dims[a]! > 0);
     if (mode !== "constant" && empty >= 0) throw mismatch(node, `nothing to repeat at axis ${empty}`, "at least one element");

@@ -54,7 +54,9 @@ function divided(node: GraphNode, d: Dim, by: number, axis: number): Dim {
 const depthToSpace = blocks("DepthToSpace", (node, [n, c, h, w], b) => {
   const depth = divided(node, c!, b * b, 1);
   const dims = [n!, depth, multiplyDims(h!, b), multiplyDims(w!, b)];
-  return text(node, "mode", "DCR") === "CRD"
+  const mode = text(node, "mode", "DCR");
+  if (mode !== "DCR" && mode !== "CRD") throw mismatch(node, `mode '${mode}'`, "DCR or CRD");
+  return mode === "CRD"
     ? { dims, split: [n!, depth, b, b, h!, w!], perm: [0, 1, 4, 2, 5, 3] }
     : { dims, split: [n!, b, b, depth, h!, w!], perm: [0, 3, 4, 1, 5, 2] };
 });
