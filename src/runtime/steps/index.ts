@@ -8,15 +8,10 @@ import { prepareLookup } from "./lookup.ts";
 import { prepareAvgpool, prepareMaxpool } from "./pool.ts";
 import { prepareSoftmax } from "./softmax.ts";
 
-type Preparers = {
-  readonly [K in Step["kernel"]]: (step: Extract<Step, { kernel: K }>, plan: Plan, kernels: IntegerKernels) => PreparedStep;
-};
+type Prepare<S> = (step: S, plan: Plan, kernels: IntegerKernels) => PreparedStep;
 
 /** One row per kernel of the plan. */
-export const preparers: Omit<Preparers, "maxpool" | "avgpool"> & {
-  readonly maxpool: typeof prepareMaxpool;
-  readonly avgpool: typeof prepareAvgpool;
-} = {
+export const preparers: { readonly [K in Step["kernel"]]: Prepare<Step & { kernel: K }> } = {
   conv: prepareConv,
   add: prepareAdd,
   mul: prepareMul,

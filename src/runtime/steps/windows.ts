@@ -1,5 +1,5 @@
 import type { IntegerKernels } from "../kernels.ts";
-import { type Address, inArena, type Program, plus } from "../program.ts";
+import { type Address, inArena, type Program } from "../program.ts";
 import { type Image, pixelBytes } from "./image.ts";
 
 export interface WindowShape {
@@ -83,6 +83,6 @@ export class Windows {
     const from = inArena(x.offset + begin * rowBytes);
     const left = shape.pads[1] * pixel;
     this.program.call(this.kernels.border, from, rowBytes, this.copy, pitch, count, begin - first, end - begin, left, this.fill);
-    return { ...frame, from: plus(this.copy, 0) };
+    return { ...frame, from: this.copy };
   }
 }

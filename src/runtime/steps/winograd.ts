@@ -1,26 +1,26 @@
 import type { ConvStep } from "../../plan/types.ts";
-import type { IntegerKernels } from "../kernels.ts";
 import { plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
 import { packBias } from "./direct.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
 import type { Producer } from "./producer.ts";
 
-/** F(m×m, 3×3): tiles of m×m outputs from (m + 2)² inputs by as many products. */
-interface Form {
-  readonly tile: number;
-  readonly points: number;
-  /** The accumulator must lie in [−limit, limit) for the exact division by the form's scale. */
-  readonly limit: number;
-  readonly transformInput: IntegerKernels["transformInput4"];
-  readonly transformWeights: IntegerKernels["transformWeights4"];
-  readonly multiply: IntegerKernels["winograd4"];
-}
-
+/**
+ * F(m×m, 3×3): tiles of m×m outputs from (m + 2)² inputs by as many products. The accumulator must lie in [−limit, limit) for the exact
+ * division by the form's scale.
+ */
 const forms = [
-  { tile: 4, points: 36, limit: 33554432, input: "transformInput4", weights: "transformWeights4", multiply: "winograd4" },
-  { tile: 2, points: 16, limit: 536870912, input: "transformInput2", weights: "transformWeights2", multiply: "winograd2" },
+  { tile: 4, points: 36, limit: 33554432, transformInput: "transformInput4", transformWeights: "transformWeights4", multiply: "winograd4" },
+  {
+    tile: 2,
+    points: 16,
+    limit: 536870912,
+    transformInput: "transformInput2",
+    transformWeights: "transformWeights2",
+    multiply: "winograd2",
+  },
 ] as const;
+type Form = (typeof forms)[number];
 
 /** Products of 4 tiles make one step of the kernel. */
 const tilesOf = (y: Image, tile: number): number => roundUp(Math.ceil(y.height / tile) * Math.ceil(y.width / tile), 4);
@@ -34,7 +34,7 @@ export function winogradForm(step: ConvStep, x: Image, y: Image): ((layer: Layer
   if (!threes || step.groups !== 1 || x.pitch % 8 !== 0) return undefined;
   const [lo, hi] = step.accumulator;
   let best = 9 * roundUp(pixels(y), 4);
-  let chosen: (typeof forms)[number] | undefined;
+  let chosen: Form | undefined;
   for (const form of forms) {
     const products = form.points * tilesOf(y, form.tile);
     const better = form.tile === 4 ? products <= best : products < best;
@@ -42,13 +42,7 @@ export function winogradForm(step: ConvStep, x: Image, y: Image): ((layer: Layer
     best = products;
     chosen = form;
   }
-  if (!chosen) return undefined;
-  const { tile, points, limit, input, weights, multiply } = chosen;
-  return (layer) => {
-    const { kernels } = layer;
-    const kernelsOf = { transformInput: kernels[input], transformWeights: kernels[weights], multiply: kernels[multiply] };
-    return winograd(layer, { tile, points, limit, ...kernelsOf });
-  };
+  return chosen && ((layer) => winograd(layer, chosen));
 }
 
 /** A slice holds at least this many tiles, so that weights are used more than once. */
@@ -59,7 +53,7 @@ const stagger = 64;
 const streamedChannels = 256;
 
 function winograd(layer: Layer, form: Form): Producer {
-  const { program, step, x, y } = layer;
+  const { program, kernels, step, x, y } = layer;
   const { tile, points } = form;
   const [rows, columns] = [Math.ceil(y.height / tile), Math.ceil(y.width / tile)];
   const sliceRows = Math.min(rows, Math.ceil(sliceTiles / columns));
@@ -78,7 +72,7 @@ function winograd(layer: Layer, form: Form): Producer {
   const streamed = tile === 4 && rows * columns <= sliceTiles && channels >= streamedChannels;
   const panelU = points * uPoint;
   const u = streamed ? program.scratch(panelU) : program.space(panels * panelU);
-  if (!streamed) program.setup(form.transformWeights, packed, pairs, u, uPoint, panels, temporary);
+  if (!streamed) program.setup(kernels[form.transformWeights], packed, pairs, u, uPoint, panels, temporary);
   const pixelsBefore = (r: number): number => Math.min(r * tile, y.height) * y.width;
   return {
     input: x,
@@ -89,7 +83,7 @@ function winograd(layer: Layer, form: Form): Producer {
     panelBytes,
     pixelsBefore,
     begin: ({ from, xTap, yTap }, r0, r1) => {
-      program.call(form.transformInput, from, xTap, yTap, r1 - r0, columns, channels, v, vPoint, temporary);
+      program.call(kernels[form.transformInput], from, xTap, yTap, r1 - r0, columns, channels, v, vPoint, temporary);
     },
     panels: (_frame, r0, r1, p0, p1, acc) => {
       const height = (pixelsBefore(r1) - pixelsBefore(r0)) / y.width;
@@ -98,7 +92,7 @@ function winograd(layer: Layer, form: Form): Producer {
         const b = plus(bias, first * 32);
         const to = plus(acc, (first - p0) * panelBytes);
         program.call(
-          form.multiply,
+          kernels[form.multiply],
           v,
           vPoint,
           channels,
@@ -120,7 +114,7 @@ function winograd(layer: Layer, form: Form): Producer {
         return;
       }
       for (let p = p0; p < p1; p++) {
-        program.call(form.transformWeights, plus(packed, p * pairs * 144), pairs, u, uPoint, 1, temporary);
+        program.call(kernels[form.transformWeights], plus(packed, p * pairs * 144), pairs, u, uPoint, 1, temporary);
         multiply(p, 1);
       }
     },
