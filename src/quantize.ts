@@ -38,7 +38,39 @@ export interface QuantizeInput {
  */
 export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: WorkOptions = {}): Promise<Quantized> {
   const chosen: QuantizeOptions = { ...defaultOptions, ...options };
-  const graph = prepare(readModel(input.model));
+  const encoded = await encodeGraph(prepare(readModel(input.model)), chosen, (values) =>
+    calibrate({
+      model: input.model,
+      values,
+      dataset: input.dataset,
+      samples: chosen.samples,
+      preprocessing: input.preprocessing,
+      ...work,
+    }),
+  );
+  return {
+    ...encoded,
+    provenance: {
+      source: input.name,
+      sourceHash: await sha256(input.model),
+      options: { ...chosen },
+      seed: chosen.seed,
+      preprocessing: input.preprocessing,
+      labels: input.labels,
+    },
+  };
+}
+
+/**
+ * The same for a prepared graph, wherever its statistics come from.
+ *
+ * @param observe a histogram for each of these values
+ */
+export async function encodeGraph(
+  graph: Graph,
+  chosen: QuantizeOptions,
+  observe: (values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>,
+): Promise<Omit<Quantized, "provenance">> {
   const names = graph.nodes.map(({ name }) => name);
   const excluded = selectNodes(chosen.exclude, names, "exclude");
   const optionsOf = layerOptions(chosen, names);
@@ -49,15 +81,7 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
     return maker ? { ...site, bits: optionsOf(maker.name).activations } : site;
   });
   const fixedOf = (site: Site): ReturnType<typeof fixedRange> => fixedRange(makerOf.get(site.value)?.op ?? "", site.bits);
-  const observed = sites.filter((site) => !fixedOf(site));
-  const histograms = await calibrate({
-    model: input.model,
-    values: observed.map(({ value }) => value),
-    dataset: input.dataset,
-    samples: chosen.samples,
-    preprocessing: input.preprocessing,
-    ...work,
-  });
+  const histograms = await observe(sites.filter((site) => !fixedOf(site)).map(({ value }) => value));
 
   const activations = new Map<string, Encoding>();
   for (const members of groups(sites)) {
@@ -76,21 +100,7 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       weights.set(node.name, weightsOf(graph, node, optionsOf(node.name), activations.get(node.inputs[0]!)));
     }
   }
-  return {
-    graph,
-    sites,
-    activations,
-    weights,
-    excluded: names.filter((name) => excluded.has(name)),
-    provenance: {
-      source: input.name,
-      sourceHash: await sha256(input.model),
-      options: { ...chosen },
-      seed: chosen.seed,
-      preprocessing: input.preprocessing,
-      labels: input.labels,
-    },
-  };
+  return { graph, sites, activations, weights, excluded: names.filter((name) => excluded.has(name)) };
 }
 
 /** A value that only excluded nodes read stays float. */

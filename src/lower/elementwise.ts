@@ -11,10 +11,11 @@ import { sharedBits } from "./weighted.ts";
 
 /** y = z_y + rne((a − z_a)·s_a/s_y ± (b − z_b)·s_b/s_y): one rounding. */
 export function lowerSum(b: Builder, unit: FusedUnit): void {
-  const [first, second] = operands(b, unit.anchor);
+  const [first, second, swapped] = operands(b, unit.anchor);
   const y = b.encoding(unit.output);
-  const own = [b.value(first).scale[0]! / y.scale];
-  const other = [((unit.anchor.op === "Sub" ? -1 : 1) * b.value(second).scale[0]!) / y.scale];
+  const [firstSign, secondSign] = unit.anchor.op !== "Sub" ? [1, 1] : swapped ? [-1, 1] : [1, -1];
+  const own = [(firstSign! * b.value(first).scale[0]!) / y.scale];
+  const other = [(secondSign! * b.value(second).scale[0]!) / y.scale];
   const bits = sharedBits(own, other, 255, 255);
   b.emit({
     kernel: "add",
@@ -43,12 +44,11 @@ export function lowerProduct(b: Builder, unit: FusedUnit): void {
   });
 }
 
-/** The two inputs with the larger one first; the other has the same shape, one element per channel, or one element. */
-function operands(b: Builder, node: GraphNode): [number, number] {
+/** The two inputs with the larger one first, and whether that is the second; the other has the same shape, one element per channel, or one element. */
+function operands(b: Builder, node: GraphNode): [large: number, small: number, swapped: boolean] {
   const indices = node.inputs.map((name) => b.index(name)) as [number, number];
   const count = (i: number): number => b.value(i).dims.reduce((product, d) => product * d, 1);
   const swap = count(indices[0]) < count(indices[1]);
-  if (swap && node.op === "Sub") throw noIntegerForm(node, "a smaller shape on the left of a subtraction", "equal shapes");
   const [large, small] = (swap ? indices.toReversed() : indices) as [number, number];
   const a = b.value(large);
   const c = b.value(small);
@@ -58,7 +58,7 @@ function operands(b: Builder, node: GraphNode): [number, number] {
   if (a.type !== "int8" || c.type !== "int8" || a.dims.length !== c.dims.length || !(same || perChannel)) {
     throw noIntegerForm(node, `shapes [${a.dims.join(", ")}] and [${c.dims.join(", ")}]`, "equal shapes, or one value per channel");
   }
-  return [large, small];
+  return [large, small, swap];
 }
 
 /** All nodes between root and output as one table of 256 codes, or one such table per channel: one rounding. */

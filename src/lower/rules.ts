@@ -2,6 +2,7 @@
 import { roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { exp } from "../ops/math.ts";
+import { largestBias } from "../quantized/bias.ts";
 import type { FusedUnit, Unit } from "../quantized/units.ts";
 import { accumulatorIntervals, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm } from "./builder.ts";
@@ -57,6 +58,9 @@ function refuse(node: GraphNode): never {
 
 const knownOps = [...new Set([...Object.keys(fusedRules), ...Object.keys(nodeRules), "element-wise functions of one value"])];
 
+/** Of a channel that is nothing but 0. */
+const leastScale = 1e-12;
+
 /** A normalization that no convolution could take in: a depthwise 1×1 convolution with codes ±127. */
 function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
   const node = unit.anchor;
@@ -70,9 +74,13 @@ function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
   const epsilon = Number(node.attributes.epsilon ?? 1e-5);
   const y = b.encoding(unit.output);
   const factor = Float64Array.from(gamma, (g, c) => g / Math.sqrt(variance[c]! + epsilon));
-  const weights = Int8Array.from(factor, (k) => (k < 0 ? -127 : 127));
-  const scales = Array.from(factor, (k) => (k === 0 ? 1e-12 : (input.scale[0]! * Math.abs(k)) / 127));
-  const bias = Float64Array.from(factor, (k, c) => roundHalfEven((beta[c]! - mean[c]! * k) / scales[c]!) - input.zeroPoint * weights[c]!);
+  const shift = Float64Array.from(factor, (k, c) => beta[c]! - mean[c]! * k);
+  // Coarser where the factor is so small that the bias would leave its 31 bits.
+  const scales = Array.from(factor, (k, c) =>
+    Math.max((input.scale[0]! * Math.abs(k)) / 127, Math.abs(shift[c]!) / largestBias, leastScale),
+  );
+  const weights = Int8Array.from(factor, (k, c) => roundHalfEven((k * input.scale[0]!) / scales[c]!));
+  const bias = Float64Array.from(shift, (real, c) => roundHalfEven(real / scales[c]!) - input.zeroPoint * weights[c]!);
   const intervals = accumulatorIntervals(weights, bias, { lo: -128, hi: 127 }, `${node.op} '${node.name}'`);
   const { lo, hi } = union(intervals);
   b.emit({

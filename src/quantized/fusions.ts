@@ -1,5 +1,6 @@
 // What one integer epilogue computes: anchor → [residual Add] → [clamp]. A property of the graph, found anew where it is needed.
 import type { Fact, Graph, GraphNode } from "../graph/types.ts";
+import { findRoots } from "./pointwise.ts";
 
 /** How a residual sum is made: in the producer's wide accumulator, or from 8-bit codes of every branch (as a QDQ file must). */
 export type ResidualMode = "wide" | "codes";
@@ -27,6 +28,8 @@ export interface Clamp {
 export const weightedOps: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 /** Operators whose requantization can take a clamp. */
 const clampableOps = new Set([...weightedOps, "Add", "Sub", "Mul", "AveragePool", "GlobalAveragePool", "ReduceMean", "BatchNormalization"]);
+
+const binaryOps = new Set(["Add", "Sub", "Mul"]);
 
 /** Consumers of every value, in graph order; a graph output counts as one more reader (undefined). */
 export function readers(graph: Graph): Map<string, (GraphNode | undefined)[]> {
@@ -116,10 +119,11 @@ export function findFusions(graph: Graph, residualMode: ResidualMode): Fusion[] 
 
   // Later anchors first: a sum of two convolutions is claimed by the second.
   for (const node of graph.nodes.toReversed()) if (isWeighted(graph, node)) grow(node);
+  const roots = findRoots(graph, taken);
   for (const node of graph.nodes) {
-    const movable =
-      node.inputs.filter((name) => name && !graph.constants.has(name)).length ===
-      (node.op === "Add" || node.op === "Sub" || node.op === "Mul" ? 2 : 1);
+    // x · sigmoid(x) is a function of x alone: a table.
+    if (binaryOps.has(node.op) && roots.has(node.outputs[0]!)) continue;
+    const movable = node.inputs.filter((name) => name && !graph.constants.has(name)).length === (binaryOps.has(node.op) ? 2 : 1);
     if (clampableOps.has(node.op) && !weightedOps.has(node.op) && !taken.has(node) && movable) grow(node);
   }
   return fusions.sort((a, b) => position.get(a.nodes.at(-1)!)! - position.get(b.nodes.at(-1)!)!);

@@ -1,0 +1,139 @@
+import { expect, test } from "vitest";
+import type { Graph, Tensor } from "../../src/graph/types.ts";
+import { float32, graphOf, node, randomTensor } from "../graph/build.ts";
+import { errorsOf } from "./run.ts";
+
+interface Row {
+  readonly name: string;
+  readonly graph: Graph;
+  /** Output steps between integers and floats: half a step for the output, the rest for inputs and weights. Default 3. */
+  readonly steps?: number;
+}
+
+const x = (...dims: number[]): Record<string, (number | string)[]> => ({ x: ["N", ...dims] });
+const w = (...dims: number[]): Tensor =>
+  randomTensor(
+    dims,
+    dims.reduce((a, b) => 31 * a + b, 7),
+  );
+
+const convolution = (input: number[], weight: number[], attributes: Parameters<typeof node>[1] = {}, bias = true): Graph =>
+  graphOf(x(...input), [node(`y = Conv(x, w${bias ? ", b" : ""})`, attributes), node("z = Relu(y)")], {
+    w: w(...weight),
+    ...(bias ? { b: w(weight[0]!) } : {}),
+  });
+
+const rows: Row[] = [
+  { name: "3×3", graph: convolution([3, 9, 8], [5, 3, 3, 3]) },
+  { name: "1×1", graph: convolution([16, 5, 5], [24, 16, 1, 1]) },
+  { name: "no bias", graph: convolution([8, 7, 7], [8, 8, 3, 3], { pads: [1, 1, 1, 1] }, false) },
+  {
+    name: "stride, dilation, asymmetric pads",
+    graph: convolution([4, 11, 10], [6, 4, 3, 2], { strides: [2, 3], dilations: [2, 1], pads: [0, 1, 3, 2] }),
+  },
+  { name: "two groups", graph: convolution([6, 6, 6], [10, 3, 3, 3], { group: 2, pads: [1, 1, 1, 1] }) },
+  { name: "depthwise", graph: convolution([12, 8, 8], [12, 1, 3, 3], { group: 12, pads: [1, 1, 1, 1], strides: [2, 2] }) },
+  { name: "depthwise with a multiplier", graph: convolution([5, 6, 6], [10, 1, 3, 3], { group: 5 }) },
+  { name: "SAME_UPPER", graph: convolution([3, 8, 7], [4, 3, 4, 4], { auto_pad: "SAME_UPPER", strides: [2, 2] }) },
+  { name: "SAME_LOWER", graph: convolution([3, 8, 7], [4, 3, 4, 4], { auto_pad: "SAME_LOWER", strides: [2, 2] }) },
+  { name: "VALID", graph: convolution([3, 8, 7], [4, 3, 3, 3], { auto_pad: "VALID" }) },
+  {
+    name: "Conv, BatchNormalization, Clip",
+    graph: graphOf(x(3, 6, 6), [node("c = Conv(x, w)"), node("n = BatchNormalization(c, g, b, m, v)"), node("y = Clip(n, lo, hi)")], {
+      w: w(4, 3, 3, 3),
+      g: randomTensor([4], 3, 1.5),
+      b: w(4),
+      m: w(4),
+      v: randomTensor([4], 5, 2),
+      lo: float32([], [0]),
+      hi: float32([], [6]),
+    }),
+  },
+  {
+    name: "Clip with bounds on both sides of 0",
+    graph: graphOf(x(3, 6, 6), [node("c = Conv(x, w)"), node("y = Clip(c, lo, hi)")], {
+      w: w(4, 3, 3, 3),
+      lo: float32([], [-0.5]),
+      hi: float32([], [1]),
+    }),
+    // The sum spans four times what is let through, and its error counts in steps of what is.
+    steps: 6,
+  },
+  { name: "accumulators as the output", graph: graphOf(x(8, 6, 6), [node("y = Conv(x, w, b)")], { w: w(6, 8, 3, 3), b: w(6) }) },
+  {
+    name: "identity residual",
+    graph: graphOf(
+      x(8, 6, 6),
+      [
+        node("a = Conv(x, w1, b1)", { pads: [1, 1, 1, 1] }),
+        node("r = Relu(a)"),
+        node("c = Conv(r, w2, b2)", { pads: [1, 1, 1, 1] }),
+        node("s = Add(c, r)"),
+        node("y = Relu(s)"),
+      ],
+      { w1: w(8, 8, 3, 3), b1: w(8), w2: w(8, 8, 3, 3), b2: w(8) },
+    ),
+  },
+  {
+    name: "projection residual",
+    graph: graphOf(
+      x(8, 6, 6),
+      [
+        node("a = Conv(x, w1, b1)", { pads: [1, 1, 1, 1], strides: [2, 2] }),
+        node("r = Relu(a)"),
+        node("c = Conv(r, w2, b2)", { pads: [1, 1, 1, 1] }),
+        node("p = Conv(x, w3)", { strides: [2, 2] }),
+        node("s = Add(p, c)"),
+        node("y = Relu(s)"),
+      ],
+      { w1: w(16, 8, 3, 3), b1: w(16), w2: w(16, 16, 3, 3), b2: w(16), w3: w(16, 8, 1, 1) },
+    ),
+  },
+  {
+    name: "two residuals in a row, the second read twice",
+    graph: graphOf(
+      x(8, 5, 5),
+      [
+        node("a = Conv(x, w1)"),
+        node("s = Add(x, a)"),
+        node("c = Conv(s, w2)"),
+        node("t = Add(c, s)"),
+        node("d = Conv(t, w3)"),
+        node("e = Conv(t, w4)"),
+        node("y = Add(d, e)"),
+      ],
+      { w1: w(8, 8, 1, 1), w2: randomTensor([8, 8, 1, 1], 5), w3: randomTensor([8, 8, 1, 1], 6), w4: randomTensor([8, 8, 1, 1], 9) },
+    ),
+    steps: 4,
+  },
+  { name: "Gemm", graph: graphOf(x(20), [node("y = Gemm(x, w, b)"), node("z = Relu(y)")], { w: w(20, 7), b: w(7) }) },
+  {
+    name: "Gemm transposed, alpha, beta",
+    graph: graphOf(x(20), [node("y = Gemm(x, w, b)", { transB: 1, alpha: 0.5, beta: 2 })], { w: w(7, 20), b: w(1, 7) }),
+  },
+  { name: "MatMul", graph: graphOf(x(20), [node("y = MatMul(x, w)")], { w: w(20, 7) }) },
+  { name: "MatMul and Add", graph: graphOf(x(20), [node("y = MatMul(x, w)"), node("z = Add(b, y)")], { w: w(20, 7), b: w(7) }) },
+  {
+    name: "MatMul of rows of features, Add, residual",
+    graph: graphOf(x(5, 12), [node("m = MatMul(x, w)"), node("a = Add(m, b)"), node("y = Add(x, a)"), node("z = MatMul(y, v)")], {
+      w: w(12, 12),
+      b: w(12),
+      v: w(12, 3),
+    }),
+  },
+  { name: "a single output channel", graph: graphOf(x(9), [node("y = Gemm(x, w, b)", { transB: 1 })], { w: w(1, 9), b: w(1) }) },
+];
+
+test.for(rows)("$name: session, interpreter and floats agree", async ({ graph, steps = 3 }) => {
+  const { wide, codes, qdq } = await errorsOf(graph);
+  expect(wide).toBeLessThan(steps);
+  expect(codes).toBeLessThan(steps);
+  expect(qdq).toBeLessThan(1.01);
+});
+
+test.for(rows)("$name: one scale for all channels", async ({ graph, steps = 3 }) => {
+  const { wide, codes, qdq } = await errorsOf(graph, { granularity: "tensor" });
+  expect(wide).toBeLessThan(steps + 1);
+  expect(codes).toBeLessThan(steps + 1);
+  expect(qdq).toBeLessThan(1.01);
+});
