@@ -4,7 +4,7 @@ import { asNumbers, fill, fillIntegers, integers } from "./dtypes.ts";
 import { spread } from "./arithmetic.ts";
 import type { Operator } from "./operator.ts";
 import { mustSpread } from "./broadcast.ts";
-import { commonType, fact, required } from "./shape.ts";
+import { commonType, fact, mustBeOne, required } from "./shape.ts";
 
 /** min(max(x, low), high), each bound optional: low > high gives high; NaN stays NaN. Inputs: x, low?, high? */
 const clip: Operator = {
@@ -12,6 +12,7 @@ const clip: Operator = {
   arity: [1, 3],
   infer(node, inputs) {
     const x = required(node, inputs, 0);
+    for (const bound of inputs.slice(1)) mustBeOne(node, bound);
     return [fact(commonType(node, inputs), x.dims)];
   },
   reference(node, inputs) {

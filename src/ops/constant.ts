@@ -15,6 +15,7 @@ import {
   freshDim,
   freshDims,
   mismatch,
+  mustBeOne,
   integer,
   numbersAttribute,
   place,
@@ -45,7 +46,9 @@ const constant: Operator = {
 
 /** The fill value: one element, float32 0 when absent. */
 function filling(node: GraphNode): Tensor {
-  return tensorAttribute(node, "value") ?? float32([1], [0]);
+  const value = tensorAttribute(node, "value") ?? float32([1], [0]);
+  if (value.data.length !== 1) throw mismatch(node, `a value of ${value.data.length} elements`, "one element");
+  return value;
 }
 
 const constantOfShape: Operator = {
@@ -104,6 +107,7 @@ const range: Operator = {
   infer(node, inputs) {
     const [start, limit, delta] = [0, 1, 2].map((i) => required(node, inputs, i)) as [Fact, Fact, Fact];
     commonType(node, [start, limit, delta]);
+    for (const x of [start, limit, delta]) mustBeOne(node, x);
     const numbers = [start, limit, delta].map((f) => (f.constant ? asNumbers(f.constant)[0] : contents(f)?.[0]));
     if (areKnown(numbers)) {
       const [a, b, step] = numbers as [number, number, number];

@@ -67,6 +67,8 @@ const expand = movement("Expand", [2, 2], (node, x, inputs) => {
     const rank = shape.dims?.[0];
     return { dims: typeof rank === "number" && x.dims ? freshDims(node, Math.max(rank, x.dims.length)) : undefined };
   }
+  const negative = given.find((size) => typeof size === "number" && size < 0);
+  if (negative !== undefined) throw mismatch(node, `size ${negative}`, "sizes of 0 and more");
   const dims = broadcastDims(node, [x.dims, given.map((size, axis) => size ?? freshDim(node, axis))]);
   const from = x.dims;
   if (!areKnown(dims) || !areKnown(from) || given.includes(undefined)) return { dims };
@@ -77,7 +79,7 @@ const expand = movement("Expand", [2, 2], (node, x, inputs) => {
 const tile = movement("Tile", [2, 2], (node, x, inputs) => {
   const { dims } = x;
   if (!dims) return { dims: undefined };
-  const repeats = listIn(node, inputs[1]);
+  const repeats = listIn(node, required(node, inputs, 1));
   if (!repeats) return { dims: freshDims(node, dims.length) };
   if (repeats.length !== dims.length || repeats.some((r) => r < 0))
     throw mismatch(node, `repeats ${show(repeats)} for ${show(dims)}`, "one of 0 or more per axis");

@@ -124,6 +124,12 @@ export const sizesIn = (node: GraphNode, x: Fact | undefined): readonly (Dim | u
 /** The same, when all of it is known as numbers. */
 export const listIn = (node: GraphNode, x: Fact | undefined): readonly number[] | undefined => knownNumbers(mustBeInteger(node, x));
 
+/** @throws HalftoneError SHAPE_MISMATCH when a value that must be one number is known to have other sizes */
+export function mustBeOne(node: GraphNode, x: Fact | undefined): void {
+  const bad = x?.dims?.find((d) => typeof d === "number" && d !== 1);
+  if (bad !== undefined) throw mismatch(node, `${show(x?.dims)} where one number stands`, "a scalar");
+}
+
 /** @throws HalftoneError ONNX_UNSUPPORTED_TYPE unless the elements are floats */
 export function mustBeFloat(node: GraphNode, x: Fact): void {
   if (!isFloat(x.dtype)) throw new HalftoneError("ONNX_UNSUPPORTED_TYPE", place(node), `${x.dtype} elements`, "a floating-point type");

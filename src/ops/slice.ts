@@ -5,7 +5,22 @@ import type { Dim, Fact, GraphNode } from "../graph/types.ts";
 import { pick } from "./dtypes.ts";
 import { identityMap, type Movement, movement, separable } from "./movement.ts";
 import type { Operator } from "./operator.ts";
-import { axisOf, concrete, sizesIn, fact, factOf, freshDim, freshDims, listIn, mismatch, place, required, show, text } from "./shape.ts";
+import {
+  axisOf,
+  concrete,
+  sizesIn,
+  fact,
+  factOf,
+  freshDim,
+  freshDims,
+  listIn,
+  mismatch,
+  mustBeOne,
+  place,
+  required,
+  show,
+  text,
+} from "./shape.ts";
 
 export type Range = { readonly start: number; readonly step: number; readonly length: number };
 
@@ -28,8 +43,8 @@ function symbolicLength(size: Dim, start: Dim | undefined, end: Dim | undefined,
 const slice = movement("Slice", [3, 5], (node, x, inputs): Movement => {
   const { dims } = x;
   if (!dims) return { dims: undefined };
-  const starts = sizesIn(node, inputs[1]);
-  const ends = sizesIn(node, inputs[2]);
+  const starts = sizesIn(node, required(node, inputs, 1));
+  const ends = sizesIn(node, required(node, inputs, 2));
   const length = starts?.length ?? ends?.length;
   const axes = (inputs[3] ? listIn(node, inputs[3]) : length === undefined ? undefined : Array.from({ length }, (_, i) => i))?.map((a) =>
     axisOf(node, a, dims.length),
@@ -39,6 +54,7 @@ const slice = movement("Slice", [3, 5], (node, x, inputs): Movement => {
   if (
     new Set(axes).size !== axes.length ||
     steps?.includes(0) ||
+    (steps && steps.length !== axes.length) ||
     (starts && starts.length !== axes.length) ||
     (ends && ends.length !== axes.length)
   )
@@ -89,7 +105,7 @@ export function padsOf(
   rank: number,
   inputs: readonly (Fact | undefined)[],
 ): readonly (readonly [number, number])[] | undefined {
-  const pads = listIn(node, inputs[1]);
+  const pads = listIn(node, required(node, inputs, 1));
   const axes = inputs[3] ? listIn(node, inputs[3])?.map((a) => axisOf(node, a, rank)) : Array.from({ length: rank }, (_, a) => a);
   if (!pads || !axes) return undefined;
   if (pads.length !== 2 * axes.length) throw mismatch(node, `${pads.length} pads`, `${2 * axes.length}: before and after each axis`);
@@ -107,6 +123,7 @@ const pad: Operator = {
     const dims = x.dims;
     if (!dims) return [fact(x.dtype, undefined)];
     padMode(node);
+    mustBeOne(node, inputs[2]);
     const pads = padsOf(node, dims.length, inputs);
     const out = dims.map((size, a) => {
       const p = pads?.[a];
