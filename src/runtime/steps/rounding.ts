@@ -25,7 +25,7 @@ export function oneShift(multiplier: Int32Array, shifts: Int32Array, bound: (c: 
     if (multiplier[c] === 0) continue;
     let lift = t - shifts[c]!;
     for (; lift > 0 && Math.abs(scaled[c]!) < 1 << 30; lift--) scaled[c]! *= 2;
-    if (lift > 30 || bound(c) * (1 << lift) >= int32Limit) return undefined;
+    if (lift > 30 || (lift > 0 && bound(c) * (1 << lift) >= int32Limit)) return undefined;
     before[c] = 1 << lift;
   }
   return { t, before, multiplier: scaled };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConvStep, Epilogue } from "../../../src/plan/types.ts";
-import { Bench, type Codes, Random, referenceStep, runStep } from "../harness.ts";
+import { Bench, bindStep, type Codes, kernels, Random, referenceStep, runStep } from "../harness.ts";
 
 interface Shape {
   readonly size: readonly [h: number, w: number];
@@ -27,7 +27,7 @@ function problem(shape: Shape, kind: Kind, seed: number) {
   const bench = new Bench();
   const x = bench.value([inputs, ...size], { zeroPoint: random.between(-128, 127) });
   const taps = window[0] * window[1] * (inputs / groups);
-  const weights = random.codes(outputs * taps);
+  const weights = random.codes(outputs * taps, seed % 2 ? -127 : -128); // depthwise 3×3 has a kernel of its own without −128
   const bias = random.words(outputs, -100000, 100000);
   const given = new Map<number, Codes>([[x, random.codes(inputs * size[0] * size[1])]]);
   const typical = 74 * 74 * Math.sqrt(taps); // of an accumulator; codes have about 74 as standard deviation
@@ -144,6 +144,37 @@ test("any shape equals its reference", () => {
     const pads = [0, 1, 2, 3].map(() => random.between(0, 2)) as unknown as [number, number, number, number];
     const stride = [random.between(1, 3), random.between(1, 3)] as const;
     check({ size, inputs, outputs, window, pads, stride, groups }, random.pick(kinds), seed);
+  }
+});
+
+const epilogueKernels = [
+  ["single", "requantizeSingle"],
+  ["even", "requantizeEven"],
+  ["double", "requantizeAny"],
+  ["residual", "residualCodes"],
+  ["residual-int32", "residualAccumulators"],
+  ["accumulator", "storeAccumulators"],
+] as const;
+test.for(epilogueKernels)("an ordinary layer with epilogue %s leaves by %s", ([kind, kernel]) => {
+  const { plan, step, given } = problem({ size: [6, 6], inputs: 16, outputs: 16, window: [3, 3], pads: same3 }, kind, 1);
+  expect(bindStep(plan, step, given).calls.some((call) => call.run === (kernels[kernel] as unknown))).toBe(true);
+});
+
+test("depthwise 3×3 takes its 16-bit kernel exactly when no weight is −128, and keeps the extremes exact", () => {
+  for (const [lowest, kernel] of [
+    [-127, kernels.depthwise3x3],
+    [-128, kernels.depthwise],
+  ] as const) {
+    const shape = { size: [5, 5], inputs: 16, outputs: 16, window: [3, 3], pads: [1, 1, 1, 1], groups: 16 } as const;
+    const { plan, step } = problem(shape, "accumulator", 1);
+    const weights = new Int8Array(144).map((_, i) => (i % 2 || i < 72 ? lowest : 127));
+    const extreme = { ...plan, tensors: new Map([...plan.tensors, [step.weights, weights]]) };
+    for (const code of [-128, 127]) {
+      const given = new Map([[step.input, new Int8Array(400).fill(code)]]);
+      const bound = bindStep(extreme, step, given);
+      expect(bound.calls.some((call) => call.run === kernel)).toBe(true);
+      expect(bound.run()).toEqual(referenceStep(extreme, step, given));
+    }
   }
 });
 
