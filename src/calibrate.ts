@@ -15,7 +15,7 @@ export interface CalibrationRun extends WorkOptions {
   /** How many samples to use, at most; fewer than there are are taken evenly spaced, since folders are sorted by class. */
   readonly samples: number;
   readonly preprocessing: Preprocessing;
-  /** Samples per task. Best a multiple of 8, the batch of the float engine: sums may round differently in batches of another size. */
+  /** Samples per task. */
   readonly slice?: number | undefined;
 }
 

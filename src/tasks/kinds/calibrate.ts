@@ -1,12 +1,10 @@
 import { imageChannels, modelInput, stackSamples } from "../../data/batch.ts";
 import { decodeSample } from "../../data/preprocess.ts";
 import type { Preprocessing, RawSample, Sample } from "../../data/types.ts";
-import { createEngine } from "../../engine/index.ts";
-import { prepare } from "../../graph/prepare.ts";
-import { readModel } from "../../onnx/read.ts";
 import { Histogram } from "../../ranges/histogram.ts";
 import { Observer } from "../../ranges/observe.ts";
 import type { TaskKind } from "../kinds.ts";
+import { batchSize, sharedEngine } from "./models.ts";
 
 export interface CalibrateOptions {
   /** Values of the prepared graph to observe. */
@@ -20,9 +18,6 @@ export type CalibratePayload = readonly RawSample[];
 /** One serialized histogram per value, in the order of the options. */
 export type CalibrateResult = readonly Uint8Array[];
 
-/** Samples a run, where the model leaves it free: enough to fill matrix kernels; activations take memory for so many. */
-const freeBatch = 8;
-
 /**
  * Runs a slice of samples through the float model and counts the observed values. A model that insists on a batch which the slice does
  * not fill counts its last sample again.
@@ -32,12 +27,13 @@ export const calibrate: TaskKind = {
   async run({ shared, options, payload }, context): Promise<CalibrateResult> {
     const [model] = shared;
     const { values, preprocessing } = options as CalibrateOptions;
-    const { observer, spare } = await context.memo(`observer ${model} ${values}`, async () => {
-      const graph = prepare(readModel(context.shared.get(model!)!));
-      return { observer: new Observer(await createEngine(graph)), spare: [] as Histogram[][] };
+    const engine = await sharedEngine(context, model!);
+    const { observer, spare } = await context.memo(`observer ${model}`, async () => {
+      return { observer: new Observer(engine), spare: [] as Histogram[] };
     });
-    // Taken out while in use: a run between two awaits of this one must not find them.
-    const histograms = spare.pop() ?? values.map(() => new Histogram());
+    // Taken out while in use, since another run may come between two awaits of this one; in order, so that each keeps its octaves.
+    const kept = spare.splice(0, values.length);
+    const histograms = values.map((_, i) => kept[i] ?? new Histogram());
     for (const histogram of histograms) histogram.clear();
     const input = modelInput(observer.engine.graph);
     const samples: Sample[] = [];
@@ -47,7 +43,7 @@ export const calibrate: TaskKind = {
       places.push(raw.place);
       await context.breathe();
     }
-    const size = input.batch ?? freeBatch;
+    const size = batchSize(input, samples[0]!);
     for (let start = 0; start < samples.length; start += size) {
       const end = start + size;
       const feed = stackSamples(samples.slice(start, end), places.slice(start, end), input);
@@ -55,7 +51,7 @@ export const calibrate: TaskKind = {
       await context.breathe();
     }
     const result = histograms.map((histogram) => histogram.serialize());
-    spare.push(histograms);
+    spare.push(...histograms);
     return result;
   },
 };

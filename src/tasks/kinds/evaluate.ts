@@ -26,7 +26,7 @@ export const evaluate: TaskKind = {
     const decoded = new Map<number | undefined, readonly Sample[]>();
     const logits: Float32Array[] = [];
     for (const { hash, arithmetic } of models) {
-      const model = await context.memo(`${arithmetic} ${hash}`, () => openClassifier[arithmetic](context.shared.get(hash)!));
+      const model = await openClassifier[arithmetic](context, hash);
       const samples = decoded.get(model.channels) ?? (await decodeAll(raw, preprocessing, model, context));
       decoded.set(model.channels, samples);
       const answer = await model.run(samples, places, context);

@@ -1,6 +1,6 @@
 import { imageChannels, type ModelInput, modelInput, stackSamples } from "../../data/batch.ts";
 import type { Preprocessing, Sample } from "../../data/types.ts";
-import { createEngine } from "../../engine/index.ts";
+import { createEngine, type Engine } from "../../engine/index.ts";
 import { HalftoneError } from "../../errors.ts";
 import { prepare } from "../../graph/prepare.ts";
 import { readModel } from "../../onnx/read.ts";
@@ -8,10 +8,18 @@ import { createSession } from "../../runtime/index.ts";
 import type { TaskContext } from "../context.ts";
 
 /**
- * Elements of input a run of the float engine: small samples share the cost of a step (16 of 28×28), large ones fit the caches
- * and let cancellation through one by one (224×224).
+ * Elements of input a run of the float engine: small samples share the cost of a step (a whole slice of 28×28), large ones keep memory
+ * and the wait for a cancellation short (3 of 3×224×224).
  */
-const batchElements = 2 ** 16;
+const batchElements = 2 ** 19;
+
+/** Samples a run of the float engine: a function of the model and its input size alone. */
+export const batchSize = (input: ModelInput, sample: Sample): number =>
+  input.batch ?? Math.max(1, Math.floor(batchElements / sample.values.length));
+
+/** One engine a model and thread, whatever kinds of task run it: weights and activations take tens of megabytes. */
+export const sharedEngine = (context: TaskContext, hash: string): Promise<Engine> =>
+  context.memo(`engine ${hash}`, () => createEngine(prepare(readModel(context.shared.get(hash)!))));
 
 /** Which arithmetic a file runs in: an ONNX model in float32, a plan in integers. */
 export type Arithmetic = "float" | "integer";
@@ -32,17 +40,20 @@ export function arithmeticOf(bytes: Uint8Array): Arithmetic {
   return bytes[8] === 0x7b && bytes[6] === 0 && bytes[7] === 0 ? "integer" : "float";
 }
 
-export const openClassifier: Readonly<Record<Arithmetic, (bytes: Uint8Array) => Promise<Classifier>>> = {
-  async float(bytes) {
-    const graph = prepare(readModel(bytes));
+/** @param hash of the model among the context's shared inputs */
+type Open = (context: TaskContext, hash: string) => Promise<Classifier>;
+
+export const openClassifier: Readonly<Record<Arithmetic, Open>> = {
+  async float(context, hash) {
+    const engine = await sharedEngine(context, hash);
+    const { graph } = engine;
     const input = modelInput(graph);
-    const engine = await createEngine(graph);
     return {
       input,
       channels: imageChannels(input.dims),
       preprocessing: undefined,
       async run(samples, places, context) {
-        const step = input.batch ?? Math.max(1, Math.floor(batchElements / samples[0]!.values.length));
+        const step = batchSize(input, samples[0]!);
         const parts: Float32Array[] = [];
         for (let start = 0; start < samples.length; start += step) {
           const end = Math.min(start + step, samples.length);
@@ -58,8 +69,8 @@ export const openClassifier: Readonly<Record<Arithmetic, (bytes: Uint8Array) => 
     };
   },
 
-  async integer(bytes) {
-    const session = await createSession(bytes);
+  async integer(context, hash) {
+    const session = await context.memo(`session ${hash}`, () => createSession(context.shared.get(hash)!));
     const { plan } = session;
     const value = plan.values[plan.inputs[0]!]!;
     if (plan.inputs.length !== 1)
