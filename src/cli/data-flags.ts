@@ -26,40 +26,52 @@ export function parseCount(text: string): number {
   return value;
 }
 
-export const preprocessFlags = {
-  preprocess: { kind: "parsed", parse: String, optional: true, placeholder: "FILE", brief: "A Hugging Face preprocessor_config.json" },
-  resize: { kind: "parsed", parse: parseCount, optional: true, placeholder: "PIXELS", brief: "Resize the short side" },
-  crop: { kind: "parsed", parse: String, optional: true, placeholder: "H[,W]", brief: "Centre crop, in pixels" },
-  scale: {
-    kind: "parsed",
-    parse: parseNumber,
-    optional: true,
-    placeholder: "S",
-    brief: "x = (v·scale − mean)/std; 1/255 for bytes, 1 for npy by default",
-  },
-  mean: { kind: "parsed", parse: String, optional: true, placeholder: "M[,M…]", brief: "One number, or one for each channel" },
-  std: { kind: "parsed", parse: String, optional: true, placeholder: "S[,S…]", brief: "One number, or one for each channel" },
-} as const;
+interface OptionalFlag<T> {
+  readonly kind: "parsed";
+  readonly parse: (text: string) => T;
+  readonly optional: true;
+  readonly placeholder: string;
+  readonly brief: string;
+}
 
-export const labelOffsetFlag = {
+const optional = <T>(parse: (text: string) => T, placeholder: string, brief: string): OptionalFlag<T> => ({
   kind: "parsed",
-  parse: (text: string): number => {
-    const value = Number(text);
-    if (!Number.isInteger(value)) throw new Error(`found '${text}', expected a whole number`);
-    return value;
-  },
+  parse,
+  optional: true,
+  placeholder,
+  brief,
+});
+
+export const preprocessFlags: {
+  readonly [flag in keyof Required<PreprocessFlags>]: OptionalFlag<NonNullable<PreprocessFlags[flag]>>;
+} = {
+  preprocess: optional(String, "FILE", "A Hugging Face preprocessor_config.json"),
+  resize: optional(parseCount, "PIXELS", "Resize the short side"),
+  crop: optional(String, "H[,W]", "Centre crop, in pixels"),
+  scale: optional(parseNumber, "S", "x = (v·scale − mean)/std; 1/255 for bytes, 1 for npy by default"),
+  mean: optional(String, "M[,M…]", "One number, or one for each channel"),
+  std: optional(String, "S[,S…]", "One number, or one for each channel"),
+};
+
+function parseInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value)) throw new Error(`found '${text}', expected a whole number`);
+  return value;
+}
+
+export const labelOffsetFlag: Omit<OptionalFlag<number>, "optional"> & { readonly default: string } = {
+  kind: "parsed",
+  parse: parseInteger,
   default: "0",
   placeholder: "K",
   brief: "Added to every label; −1 for labels that start at 1",
-} as const;
+};
 
-export const workersFlag = {
-  kind: "parsed",
-  parse: parseCount,
-  optional: true,
-  placeholder: "N",
-  brief: "Worker threads; 0 works in the main thread. Results are the same for any number",
-} as const;
+export const workersFlag: OptionalFlag<number> = optional(
+  parseCount,
+  "N",
+  "Worker threads; 0 works in the main thread. Results are the same for any number",
+);
 
 export const dataPaths = "a folder of images, a CIFAR-10 .bin, IMAGES,LABELS in IDX, X.npy[,Y.npy] or an .npz";
 

@@ -1,4 +1,4 @@
-import { buildCommand } from "@stricli/core";
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { parseCount } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag } from "../terminal.ts";
 
@@ -7,7 +7,7 @@ export interface BenchFlags extends CommonFlags {
   readonly rounds: number;
 }
 
-export const benchCommand = buildCommand<BenchFlags, [string]>({
+export const benchCommand: Command<CommandContext> = buildCommand<BenchFlags, [string]>({
   loader: async () => (await import("./bench.run.ts")).run,
   parameters: {
     positional: { kind: "tuple", parameters: [{ brief: "A float model or an integer program", parse: String, placeholder: "FILE" }] },

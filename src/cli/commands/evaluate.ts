@@ -1,4 +1,4 @@
-import { buildCommand } from "@stricli/core";
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag } from "../terminal.ts";
 
@@ -11,7 +11,7 @@ export interface EvaluateFlags extends PreprocessFlags, CommonFlags {
   readonly workers?: number | undefined;
 }
 
-export const evaluateCommand = buildCommand<EvaluateFlags, [string]>({
+export const evaluateCommand: Command<CommandContext> = buildCommand<EvaluateFlags, [string]>({
   loader: async () => (await import("./evaluate.run.ts")).run,
   parameters: {
     positional: {

@@ -1,4 +1,4 @@
-import { buildCommand } from "@stricli/core";
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag } from "../terminal.ts";
 
@@ -9,7 +9,7 @@ export interface InspectFlags extends PreprocessFlags, CommonFlags {
   readonly labelOffset: number;
 }
 
-export const inspectCommand = buildCommand<InspectFlags, [string]>({
+export const inspectCommand: Command<CommandContext> = buildCommand<InspectFlags, [string]>({
   loader: async () => (await import("./inspect.run.ts")).run,
   parameters: {
     positional: { kind: "tuple", parameters: [{ brief: "A float model or an integer program", parse: String, placeholder: "FILE" }] },

@@ -1,4 +1,4 @@
-import { buildCommand } from "@stricli/core";
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import type { RangeRuleName } from "../../quantized/options.ts";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag } from "../terminal.ts";
@@ -35,7 +35,7 @@ export function parseWidth(text: string): number {
 const text = (brief: string, placeholder: string) => ({ kind: "parsed", parse: String, optional: true, brief, placeholder }) as const;
 const width = (brief: string) => ({ kind: "parsed", parse: parseWidth, optional: true, brief, placeholder: "int8" }) as const;
 
-export const quantizeCommand = buildCommand<QuantizeFlags, [string]>({
+export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFlags, [string]>({
   loader: async () => (await import("./quantize.run.ts")).run,
   parameters: {
     positional: { kind: "tuple", parameters: [{ brief: "The float model", parse: String, placeholder: "MODEL.onnx" }] },

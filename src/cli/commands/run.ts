@@ -1,4 +1,4 @@
-import { buildCommand } from "@stricli/core";
+import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import { type CommonFlags, jsonFlag } from "../terminal.ts";
 
 export interface RunFlags extends CommonFlags {
@@ -6,7 +6,7 @@ export interface RunFlags extends CommonFlags {
   readonly output: readonly string[];
 }
 
-export const runCommand = buildCommand<RunFlags, [string]>({
+export const runCommand: Command<CommandContext> = buildCommand<RunFlags, [string]>({
   loader: async () => (await import("./run.run.ts")).run,
   parameters: {
     positional: { kind: "tuple", parameters: [{ brief: "An integer program", parse: String, placeholder: "PLAN.halftone" }] },
