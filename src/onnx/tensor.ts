@@ -137,7 +137,7 @@ function fromTyped(entries: readonly (number | bigint)[], dtype: DType, count: n
   if (entries.length !== expected) throw malformed(place, `${entries.length} entries`, `${expected} for ${count} elements of ${dtype}`);
   if (perEntry > 1) return unpacked(entries as readonly number[], dtype, count);
   const data = allocate(dtype, count);
-  if (half) return Float32Array.from(entries as readonly number[], (entry) => half.read(entry & (2 ** bits - 1)));
+  if (half) return Float32Array.from(entries as readonly number[], (entry) => half.read(entry & ((1 << bits) - 1)));
   if (isBig(data)) {
     entries.forEach((entry, i) => {
       data[i] = entry as bigint;

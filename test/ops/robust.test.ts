@@ -101,6 +101,6 @@ test.for([...operators.values()])("$op answers or refuses", (operator) => {
         if (!(error instanceof HalftoneError)) throw error;
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 200, seed: 9 },
   );
 });
