@@ -32,7 +32,7 @@ export function rangeOf(size: number, start: number, end: number, step: number):
   return { start: from, step, length: Math.max(0, Math.ceil((to - from) / step)) };
 }
 
-/** The size left of a symbolic size: all of it, all but a few, or a few from the start are no more than guesses unless monomial. */
+/** What a slice with step 1 that runs to the end leaves of a symbolic size; undefined where only a run can tell. */
 function symbolicLength(size: Dim, start: Dim | undefined, end: Dim | undefined, step: number | undefined): Dim | undefined {
   if (step !== 1 || typeof start !== "number" || start < 0 || end === undefined) return undefined;
   if (end === size || (typeof end === "number" && end >= 2 ** 31 - 1)) return subtractDims(size, start);
