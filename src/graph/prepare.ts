@@ -5,7 +5,7 @@ import { inferFacts } from "./infer.ts";
 import { foldBatchNormalization, foldChannelArithmetic } from "./rewrites/affine.ts";
 import { explicitAttributes, explicitWindows } from "./rewrites/attributes.ts";
 import { mergeClamps } from "./rewrites/clip.ts";
-import { foldConstants, foldShapes } from "./rewrites/constants.ts";
+import { foldAroundCodes, foldConstants, foldShapes } from "./rewrites/constants.ts";
 import { canonicalGemm, constantsRight, exactInverses, matMulToGemm } from "./rewrites/dense.ts";
 import { canonicalPad, canonicalReduce, canonicalSlice } from "./rewrites/lists.ts";
 import { dropNoops } from "./rewrites/noops.ts";
@@ -46,6 +46,21 @@ export const rewrites: readonly Rewrite[] = [
   mergeClamps,
 ];
 
+/** Those that a graph with known sizes may still need: every value that is computed stays as it is, or goes without a trace in the codes. */
+const settling: readonly Rewrite[] = [
+  foldConstants,
+  foldShapes,
+  explicitAttributes,
+  explicitWindows,
+  canonicalReshape,
+  canonicalSlice,
+  canonicalPad,
+  canonicalReduce,
+  dropNoops,
+  mergeReshapes,
+  mergeTransposes,
+];
+
 /** Each round removes a node or brings one nearer to its canonical form; chains longer than this do not occur by accident. */
 const maxRounds = 1000;
 
@@ -68,4 +83,17 @@ export function applyRewrites(graph: Graph, list: readonly Rewrite[]): Graph {
  */
 export function prepare(graph: Graph): Graph {
   return applyRewrites(graph, rewrites);
+}
+
+/** The same for a graph whose weights stand behind DequantizeLinear: integer codes are not folded into floats. */
+export function prepareQuantized(graph: Graph): Graph {
+  return applyRewrites(
+    graph,
+    rewrites.map((rewrite) => (rewrite === foldConstants ? foldAroundCodes : rewrite)),
+  );
+}
+
+/** A prepared graph whose sizes have become known: shape arithmetic folded, without touching what scales and codes were chosen for. */
+export function settle(graph: Graph): Graph {
+  return applyRewrites(graph, settling);
 }

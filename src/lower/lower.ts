@@ -1,7 +1,7 @@
 // Quantized → Plan: the one place where float scales become multipliers and shifts.
 import { assert, HalftoneError } from "../errors.ts";
 import { specialize } from "../graph/infer.ts";
-import { prepare } from "../graph/prepare.ts";
+import { settle } from "../graph/prepare.ts";
 import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } from "../plan/types.ts";
 import type { ResidualMode } from "../quantized/fusions.ts";
 import { accumulatorValues } from "../quantized/sites.ts";
@@ -33,11 +33,12 @@ export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions 
       "Drop the --exclude, or write an ONNX file, where excluded nodes stay in float.",
     );
   }
-  const graph = prepare(specialize(quantized.graph, singleSample(quantized)));
+  const graph = settle(specialize(quantized.graph, singleSample(quantized)));
   const builder = new Builder(graph, quantized);
-  const accumulators = accumulatorValues(graph, residual);
+  const ends = new Set(quantized.sites.flatMap((site) => (site.ends ? [site.value] : [])));
+  const accumulators = accumulatorValues(graph, residual, ends);
   for (const input of graph.inputs) builder.codes(input);
-  for (const unit of findUnits(graph, residual)) lowerUnit(builder, unit, accumulators);
+  for (const unit of findUnits(graph, residual, ends)) lowerUnit(builder, unit, accumulators);
 
   const inputs = graph.inputs.map((name) => builder.index(name));
   const outputs = graph.outputs.map((name) => builder.index(name));

@@ -120,12 +120,13 @@ const scalesOf = (scale: Float32Array, outputs: number): Float64Array =>
 function foldedBias(b: Builder, node: GraphNode, name: string | undefined, weights: LayerWeights, input: UnplacedValue): Float64Array {
   const bias = name ? b.graph.constants.get(name) : undefined;
   if (name && !bias) throw noIntegerForm(node, "a bias computed at run time", "a constant bias");
+  const fixed = b.quantized.biases?.get(node.name);
   const taps = weights.codes.length / weights.outputs;
   return Float64Array.from({ length: weights.outputs }, (_, o) => {
     let sum = 0;
     for (let i = o * taps; i < (o + 1) * taps; i++) sum += weights.codes[i]!;
     const real = bias ? Number(bias.data[bias.data.length === 1 ? 0 : o]) : 0;
-    return biasCode(real, input.scale[0]!, weights.scales[o]!) - input.zeroPoint * sum;
+    return (fixed?.[o] ?? biasCode(real, input.scale[0]!, weights.scales[o]!)) - input.zeroPoint * sum;
   });
 }
 

@@ -78,10 +78,13 @@ function biasOf(graph: Graph, matmul: GraphNode, next: GraphNode | undefined): {
 /**
  * All fusions, ordered by their last node: that is where a fusion runs, so that a residual branch computed after the anchor is there.
  * With `wide`, an Add of two convolutions belongs to the later one and the earlier leaves as int32.
+ *
+ * @param ends values that leave as codes whatever reads them: no fusion goes on behind one
  */
-export function findFusions(graph: Graph, residualMode: ResidualMode): Fusion[] {
+export function findFusions(graph: Graph, residualMode: ResidualMode, ends: ReadonlySet<string> = new Set()): Fusion[] {
   const readersOf = readers(graph);
   const only = (value: string): GraphNode | undefined => {
+    if (ends.has(value)) return undefined;
     const list = readersOf.get(value) ?? [];
     return list.length === 1 ? list[0] : undefined;
   };
@@ -119,7 +122,7 @@ export function findFusions(graph: Graph, residualMode: ResidualMode): Fusion[] 
 
   // Later anchors first: a sum of two convolutions is claimed by the second.
   for (const node of graph.nodes.toReversed()) if (isWeighted(graph, node)) grow(node);
-  const roots = findRoots(graph, taken);
+  const roots = findRoots(graph, taken, ends);
   for (const node of graph.nodes) {
     // x · sigmoid(x) is a function of x alone: a table.
     if (binaryOps.has(node.op) && roots.has(node.outputs[0]!)) continue;

@@ -8,13 +8,14 @@ const pointwiseOps = new Set(
   ).split(" "),
 );
 
-/** For every value that is a pointwise function of exactly one other value: that value. */
-export function findRoots(graph: Graph, fused: ReadonlySet<GraphNode>): Map<string, string> {
+/** For every value that is a pointwise function of exactly one other value: that value. What is behind one of `ends` starts anew there. */
+export function findRoots(graph: Graph, fused: ReadonlySet<GraphNode>, ends: ReadonlySet<string>): Map<string, string> {
   const roots = new Map<string, string>();
+  const rootOf = (value: string): string => (ends.has(value) ? value : (roots.get(value) ?? value));
   for (const node of graph.nodes) {
     if (!pointwiseOps.has(node.op) || fused.has(node)) continue;
     const inputs = node.inputs.filter((name) => name);
-    const sources = new Set(inputs.filter((name) => !graph.constants.has(name)).map((name) => roots.get(name) ?? name));
+    const sources = new Set(inputs.filter((name) => !graph.constants.has(name)).map(rootOf));
     const [root] = sources;
     const constantsFit = inputs.every((name) => !graph.constants.has(name) || isPerChannel(graph, name, root));
     if (root !== undefined && sources.size === 1 && constantsFit) roots.set(node.outputs[0]!, root);

@@ -12,7 +12,7 @@ export const movingOps: ReadonlySet<string> = new Set(
 );
 
 /** Nearest-neighbour resizing only moves codes; linear resizing makes new ones. */
-const moves = (node: GraphNode): boolean =>
+export const moves = (node: GraphNode): boolean =>
   movingOps.has(node.op) || (node.op === "Resize" && (node.attributes.mode ?? "nearest") === "nearest");
 
 /** The operator that last touched a value in its unit. */
@@ -24,15 +24,15 @@ const isBare = (graph: Graph, unit: Unit): unit is FusedUnit =>
 
 /**
  * Values that stay int32: a network's output made by a weighted unit, and (under `wide`) a convolution that only feeds
- * the residual sum of another.
+ * the residual sum of another. What is in `ends` leaves as codes.
  */
-export function accumulatorValues(graph: Graph, mode: ResidualMode): Set<string> {
-  const units = findUnits(graph, mode);
+export function accumulatorValues(graph: Graph, mode: ResidualMode, ends: ReadonlySet<string> = new Set()): Set<string> {
+  const units = findUnits(graph, mode, ends);
   const readersOf = readers(graph);
   const summed = new Set(units.flatMap((unit) => (unit.kind === "fused" && unit.residual ? [unit.residual.value] : [])));
   const stays = (unit: FusedUnit): boolean =>
     readersOf.get(unit.output)?.length === 1 && (summed.has(unit.output) || graph.outputs.includes(unit.output));
-  return new Set(units.flatMap((unit) => (isBare(graph, unit) && stays(unit) ? [unit.output] : [])));
+  return new Set(units.flatMap((unit) => (isBare(graph, unit) && !ends.has(unit.output) && stays(unit) ? [unit.output] : [])));
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Site {
   readonly branch: boolean;
   /** Bits 2…8. */
   readonly bits: number;
+  /** A file put it here: everything behind is computed from its codes, though a longer table or fusion could start further up. */
+  readonly ends?: boolean | undefined;
 }
 
 /** The integer codes of one weight tensor. `codes` has the tensor's dims, row-major; symmetric 8-bit codes stay within ±127. */
@@ -29,6 +31,8 @@ export interface Quantized {
   readonly activations: ReadonlyMap<string, Encoding>;
   /** By name of the node that multiplies with it (Conv, ConvTranspose, Gemm, MatMul). */
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
+  /** int32 codes of scale s_x·s_w by name of the weighted node, where a file fixes them; others are rounded from the graph's constants. */
+  readonly biases?: ReadonlyMap<string, Int32Array> | undefined;
   /** Names of nodes kept in float: possible in an ONNX file, refused for a plan. */
   readonly excluded: readonly string[];
   readonly provenance: Provenance;

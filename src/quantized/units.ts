@@ -28,12 +28,16 @@ export const unitNodes = (unit: Unit): readonly GraphNode[] => (unit.kind === "n
 export const unitOutputs = (unit: Unit): readonly string[] =>
   unit.kind === "node" ? unit.node.outputs.filter((name) => name) : [unit.output];
 
-/** The units of a graph in an order of execution. */
-export function findUnits(graph: Graph, residualMode: ResidualMode): Unit[] {
-  const fusions = findFusions(graph, residualMode);
+/**
+ * The units of a graph in an order of execution.
+ *
+ * @param ends values that leave as codes whatever reads them: no unit goes on behind one
+ */
+export function findUnits(graph: Graph, residualMode: ResidualMode, ends: ReadonlySet<string> = new Set()): Unit[] {
+  const fusions = findFusions(graph, residualMode, ends);
   const fused = new Set(fusions.flatMap((fusion) => fusion.nodes));
   const fusionByLast = new Map(fusions.map((fusion) => [fusion.nodes.at(-1)!, fusion]));
-  const roots = findRoots(graph, fused);
+  const roots = findRoots(graph, fused, ends);
   const readersOf = readers(graph);
   const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
 
@@ -47,7 +51,7 @@ export function findUnits(graph: Graph, residualMode: ResidualMode): Unit[] {
     if (root === undefined) units.push({ kind: "node", node });
     else {
       const inner = (reader: GraphNode | undefined): boolean => reader !== undefined && roots.get(reader.outputs[0]!) === root;
-      if (!(readersOf.get(output) ?? []).every(inner)) {
+      if (ends.has(output) || !(readersOf.get(output) ?? []).every(inner)) {
         units.push({ kind: "pointwise", root, output, nodes: between(root, output, producer, graph) });
       }
     }
