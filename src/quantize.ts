@@ -78,7 +78,8 @@ export async function encodeGraph(
 
   const sites = usefulSites(graph, findSites(graph, chosen.activations), excluded).map((site): Site => {
     const maker = makerOf.get(site.group);
-    return maker ? { ...site, bits: optionsOf(maker.name).activations } : site;
+    // What enters the network keeps 8 bits: it is pixels, or as good as.
+    return { ...site, bits: maker ? optionsOf(maker.name).activations : 8 };
   });
   const fixedOf = (site: Site): ReturnType<typeof fixedRange> => fixedRange(makerOf.get(site.value)?.op ?? "", site.bits);
   const histograms = await observe(sites.filter((site) => !fixedOf(site)).map(({ value }) => value));
@@ -126,9 +127,10 @@ function merged(members: readonly Site[], histograms: ReadonlyMap<string, Histog
   return sum;
 }
 
-/** Axis of the output channels. */
-function outputAxis(node: GraphNode): number {
-  if (node.op === "ConvTranspose") return 1;
+/** Axis of the output channels; null where no axis is theirs. */
+function outputAxis(node: GraphNode): number | null {
+  // [I, O / groups, …]: an index of axis 1 stands for a channel of every group.
+  if (node.op === "ConvTranspose") return Number(node.attributes.group ?? 1) === 1 ? 1 : null;
   if (node.op === "MatMul") return 1;
   return node.op === "Gemm" && !node.attributes.transB ? 1 : 0;
 }

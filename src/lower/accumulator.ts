@@ -37,6 +37,11 @@ export function accumulatorIntervals(weights: Int8Array, bias: Float64Array, cod
   });
 }
 
+/** Codes that a window meets: padded taps hold the zero point, which need not be a code that the producer's clamp lets through. */
+export function tapCodes(codes: Interval, zeroPoint: number, pads: readonly number[]): Interval {
+  return pads.some((pad) => pad > 0) ? union([codes, { lo: zeroPoint, hi: zeroPoint }]) : codes;
+}
+
 export const union = (intervals: readonly Interval[]): Interval => ({
   lo: intervals.reduce((least, { lo }) => Math.min(least, lo), Number.POSITIVE_INFINITY),
   hi: intervals.reduce((most, { hi }) => Math.max(most, hi), Number.NEGATIVE_INFINITY),

@@ -5,7 +5,9 @@ import { roundHalfEven } from "../formats/rounding.ts";
 import type { Graph, GraphNode } from "../graph/types.ts";
 import type { PlanTensor, PlanValue, Step } from "../plan/types.ts";
 import type { Quantized } from "../quantized/types.ts";
+import type { Interval } from "./accumulator.ts";
 import { orderOf, pitchOf } from "./layout.ts";
+import { anyCode, writtenCodes } from "./ranges.ts";
 
 /** A value of the plan without its place in the arena, which is known when all steps are. */
 export type UnplacedValue = Omit<PlanValue, "offset">;
@@ -27,6 +29,8 @@ export class Builder {
   readonly tensors: Map<string, PlanTensor> = new Map();
   readonly #index = new Map<string, number>();
   readonly #bounds = new Map<number, number>();
+  /** Codes that each int8 value can hold. */
+  readonly #ranges = new Map<number, Interval>();
 
   constructor(graph: Graph, quantized: Quantized) {
     this.graph = graph;
@@ -79,6 +83,13 @@ export class Builder {
     return this.#add(name, this.dims(name), "int8", this.encoding(name));
   }
 
+  /** Takes the place of a value that no step makes, for the sake of its readers; false where it has no encoding. */
+  stand(name: string): boolean {
+    if (!this.quantized.activations.has(name) || this.graph.facts.get(name)?.dims?.[0] !== 1) return false;
+    this.codes(name);
+    return true;
+  }
+
   /** A new int32 value of at most `bound` in magnitude, real = scale[c] · accumulator; one scale per channel or one for all. */
   accumulators(name: string, scale: readonly number[], bound: number): number {
     const index = this.#add(name, this.dims(name), "int32", { scale, zeroPoint: 0 });
@@ -119,8 +130,19 @@ export class Builder {
     return name;
   }
 
+  /** The codes that occur in a value; all of int8 in an input. */
+  range(index: number): Interval {
+    return this.#ranges.get(index) ?? anyCode;
+  }
+
   emit(step: Step): void {
     this.steps.push(step);
+    const input = this.range("inputs" in step ? step.inputs[0] : step.input);
+    const before = this.#ranges.get(step.output);
+    this.#ranges.set(
+      step.output,
+      writtenCodes(step, input, before, (name) => this.tensors.get(name)!),
+    );
   }
 }
 

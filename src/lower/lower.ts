@@ -6,7 +6,7 @@ import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } 
 import type { ResidualMode } from "../quantized/fusions.ts";
 import { accumulatorValues } from "../quantized/sites.ts";
 import type { Quantized } from "../quantized/types.ts";
-import { findUnits } from "../quantized/units.ts";
+import { findUnits, type Unit, unitNodes, unitOutputs } from "../quantized/units.ts";
 import { planArena } from "./arena.ts";
 import { Builder, type UnplacedValue } from "./builder.ts";
 import { sizeOf } from "./layout.ts";
@@ -23,12 +23,12 @@ export interface LowerOptions {
  * @throws HalftoneError NO_INTEGER_FORM naming the operator, ACCUMULATOR_OVERFLOW naming the channel
  */
 export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions = {}): Plan {
-  const [excluded] = quantized.excluded;
-  if (excluded !== undefined) {
+  const { excluded } = quantized;
+  if (excluded.length > 0) {
     throw new HalftoneError(
       "NO_INTEGER_FORM",
-      `node '${excluded}'`,
-      "a node excluded from quantization",
+      excluded.length === 1 ? `node '${excluded[0]}'` : `nodes '${excluded.join("', '")}'`,
+      "an exclusion from quantization",
       "integers throughout",
       "Drop the --exclude, or write an ONNX file, where excluded nodes stay in float.",
     );
@@ -38,7 +38,7 @@ export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions 
   const ends = new Set(quantized.sites.flatMap((site) => (site.ends ? [site.value] : [])));
   const accumulators = accumulatorValues(graph, residual, ends);
   for (const input of graph.inputs) builder.codes(input);
-  for (const unit of findUnits(graph, residual, ends)) lowerUnit(builder, unit, accumulators);
+  lowerUnits(builder, findUnits(graph, residual, ends), accumulators);
 
   const inputs = graph.inputs.map((name) => builder.index(name));
   const outputs = graph.outputs.map((name) => builder.index(name));
@@ -57,6 +57,36 @@ export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions 
     labels,
     provenance: { ...provenance },
   };
+}
+
+/** Lowers all it can, so that one error names every node that has no integer form. */
+function lowerUnits(builder: Builder, units: readonly Unit[], accumulators: ReadonlySet<string>): void {
+  const refusals: HalftoneError[] = [];
+  const missing = new Set<string>();
+  for (const unit of units) {
+    if (unitNodes(unit).some(({ inputs }) => inputs.some((name) => missing.has(name)))) {
+      for (const name of unitOutputs(unit)) missing.add(name);
+      continue;
+    }
+    try {
+      lowerUnit(builder, unit, accumulators);
+    } catch (error) {
+      if (!(error instanceof HalftoneError) || error.code !== "NO_INTEGER_FORM") throw error;
+      refusals.push(error);
+      for (const name of unitOutputs(unit)) if (!builder.has(name) && !builder.stand(name)) missing.add(name);
+    }
+  }
+  const [first] = refusals;
+  if (refusals.length === 1) throw first;
+  if (first) {
+    throw new HalftoneError(
+      "NO_INTEGER_FORM",
+      `${refusals.length} nodes`,
+      refusals.map(({ place, found }) => `${place} (${found})`).join(", "),
+      "operators with an integer form",
+      "Keep them in float in an ONNX file: one --exclude for each, and -o model.onnx.",
+    );
+  }
 }
 
 /** Every input with its batch set to 1. */

@@ -182,23 +182,48 @@ const lowerResize: Rule = (b, node) => {
   });
 };
 
-/** One index along an axis. */
+/** Indices along an axis: one copy for each run of evenly spaced ones. */
 const lowerGather: Rule = (b, node) => {
   const from = b.index(node.inputs[0]!);
   const source = b.value(from);
   const rank = source.dims.length + 1;
   const axis = ((Number(node.attributes.axis ?? 0) + rank) % rank) - 1;
-  const indices = constantInts(b, node, 1)!;
+  const tensor = b.graph.constants.get(node.inputs[1]!);
   if (axis < 0) throw noIntegerForm(node, "a selection along the batch axis", "other axes");
-  const steps = indices.map((index, i) => (i ? index - indices[i - 1]! : 0)).slice(1);
-  if (steps.some((step) => step !== steps[0]))
-    throw noIntegerForm(node, "indices without a common distance", "one index, or evenly spaced ones");
-  const strides = stridesOf(source);
-  const first = indices[0]! < 0 ? indices[0]! + source.dims[axis]! : indices[0]!;
-  const scalar = b.graph.constants.get(node.inputs[1]!)!.dims.length === 0;
-  const inStrides = scalar ? strides.toSpliced(axis, 1) : strides.with(axis, strides[axis]! * (steps[0] ?? 1));
+  if (tensor && tensor.dims.length > 1) throw noIntegerForm(node, `indices of rank ${tensor.dims.length}`, "one index or a list");
+  const indices = constantInts(b, node, 1)!.map((index) => (index < 0 ? index + source.dims[axis]! : index));
   const to = b.codes(node.outputs[0]!);
-  emitMove(b, node, from, to, { dims: b.value(to).dims, inStrides, inOffset: first * strides[axis]! });
+  const inStrides = stridesOf(source);
+  const outStrides = stridesOf(b.value(to));
+  if (tensor?.dims.length === 0) outStrides.splice(axis, 0, 0);
+  for (let start = 0; start < indices.length; ) {
+    const step = (indices[start + 1] ?? 0) - indices[start]!;
+    let end = start + 1;
+    while (end < indices.length && indices[end]! - indices[end - 1]! === step) end++;
+    emitMove(b, node, from, to, {
+      dims: source.dims.with(axis, end - start),
+      inStrides: inStrides.with(axis, end - start > 1 ? inStrides[axis]! * step : 0),
+      inOffset: indices[start]! * inStrides[axis]!,
+      outStrides,
+      outOffset: start * outStrides[axis]!,
+    });
+    start = end;
+  }
+};
+
+/** Whole repetitions along axes: each axis becomes [repeats, size]. */
+const lowerTile: Rule = (b, node) => {
+  const from = b.index(node.inputs[0]!);
+  const source = b.value(from);
+  const [batch, ...repeats] = constantInts(b, node, 1)!;
+  if (batch !== 1) throw noIntegerForm(node, "a repetition along the batch axis", "other axes");
+  const to = b.codes(node.outputs[0]!);
+  const outStrides = stridesOf(b.value(to));
+  emitMove(b, node, from, to, {
+    dims: source.dims.flatMap((d, i) => [repeats[i]!, d]),
+    inStrides: stridesOf(source).flatMap((s) => [0, s]),
+    outStrides: outStrides.flatMap((s, i) => [s * source.dims[i]!, s]),
+  });
 };
 
 /** Repetition: a stride of 0 along axes of size 1. */
@@ -250,5 +275,6 @@ export const moveRules: Readonly<Record<string, Rule>> = {
   Resize: lowerResize,
   Gather: lowerGather,
   Expand: lowerExpand,
+  Tile: lowerTile,
   Concat: lowerConcat,
 };

@@ -2,6 +2,7 @@ import type { GraphNode } from "../graph/types.ts";
 import type { Clamp } from "../quantized/fusions.ts";
 import { type Builder, clampCodes, noIntegerForm } from "./builder.ts";
 import { imageOf } from "./layout.ts";
+import { spreadImage } from "./spread.ts";
 import { requantization } from "./weighted.ts";
 import { type WindowGeometry, windowOf } from "./window.ts";
 
@@ -21,6 +22,13 @@ function poolOf(b: Builder, node: GraphNode): { index: number; window: [number, 
   const window: [number, number] = [kernel[0]!, kernel[1]!];
   return { index, window, geometry: windowOf(node, size, window) };
 }
+
+type Pads = [number, number, number, number];
+
+const none: Pads = [0, 0, 0, 0];
+
+/** top, left, bottom, right as the node gives them */
+const padsOf = (node: GraphNode): Pads => [...((node.attributes.pads as Pads | undefined) ?? none)];
 
 /** Codes only move: scale and zero point stay. */
 export function lowerMaxPool(b: Builder, node: GraphNode): void {
@@ -44,12 +52,21 @@ export function lowerAveragePool(
   outputName: string,
   clamp: Clamp | undefined,
 ): void {
-  const { index, window, geometry } = poolOf(b, node);
+  const { index: source, window, geometry } = poolOf(b, node);
+  const includePads = Boolean(node.attributes.count_include_pad);
+  // What ceil_mode adds at the edges never counts: there, the padding that does count becomes pixels of value 0.
+  const counted = includePads && node.attributes.ceil_mode ? padsOf(node) : none;
+  const index = spreadImage(b, node, source, [1, 1], counted);
+  const pads = geometry.pads.map((pad, i) => pad - counted[i]!) as Pads;
   const input = b.value(index);
   const y = b.encoding(outputName);
   const taps = window[0] * window[1];
   const factors = Array.from({ length: taps }, (_, i) => input.scale[0]! / (y.scale * (i + 1)));
-  const intervals = Array.from({ length: taps }, (_, i) => ({ lo: -255 * (i + 1), hi: 255 * (i + 1) }));
+  const { lo, hi } = b.range(index);
+  const intervals = Array.from({ length: taps }, (_, i) => ({
+    lo: (lo - input.zeroPoint) * (i + 1),
+    hi: (hi - input.zeroPoint) * (i + 1),
+  }));
   b.emit({
     kernel: "avgpool",
     nodes: nodes.map(({ name }) => name),
@@ -57,7 +74,8 @@ export function lowerAveragePool(
     output: b.codes(outputName),
     window,
     ...geometry,
-    includePads: Boolean(node.attributes.count_include_pad),
+    pads,
+    includePads: includePads && counted === none,
     requantization: requantization(b, node, factors, intervals, { zero: y.zeroPoint, ...clampCodes(y, clamp) }),
   });
 }

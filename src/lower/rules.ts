@@ -81,7 +81,7 @@ function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
   );
   const weights = Int8Array.from(factor, (k, c) => roundHalfEven((k * input.scale[0]!) / scales[c]!));
   const bias = Float64Array.from(shift, (real, c) => roundHalfEven(real / scales[c]!) - input.zeroPoint * weights[c]!);
-  const intervals = accumulatorIntervals(weights, bias, { lo: -128, hi: 127 }, `${node.op} '${node.name}'`);
+  const intervals = accumulatorIntervals(weights, bias, b.range(index), `${node.op} '${node.name}'`);
   const { lo, hi } = union(intervals);
   b.emit({
     kernel: "conv",

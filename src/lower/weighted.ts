@@ -1,5 +1,4 @@
 // Conv, ConvTranspose, Gemm and MatMul with constant weights: codes, folded bias, multipliers, and what happens in the epilogue.
-import { assert } from "../errors.ts";
 import { powerOfTwo } from "../formats/powers.ts";
 import { roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
@@ -7,49 +6,19 @@ import { quantizeMultiplier } from "../ops/integer/requantize.ts";
 import type { Epilogue, Requantization } from "../plan/types.ts";
 import { biasCode } from "../quantized/bias.ts";
 import type { FusedUnit } from "../quantized/units.ts";
-import { accumulatorIntervals, type Interval, magnitude, tiesExcluded, union } from "./accumulator.ts";
+import { accumulatorIntervals, type Interval, magnitude, tapCodes, tiesExcluded, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm, type UnplacedValue } from "./builder.ts";
-import { imageOf } from "./layout.ts";
-import { windowOf } from "./window.ts";
-
-/** Weights of one layer as the plan keeps them: [outputs][kh][kw][inputs per group]. */
-interface LayerWeights {
-  readonly outputs: number;
-  readonly window: readonly [number, number];
-  readonly codes: Int8Array;
-  /** One per output. */
-  readonly scales: Float64Array;
-}
+import { type LayerWeights, layerOf } from "./layers.ts";
 
 export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: ReadonlySet<string>): void {
   const node = unit.anchor;
-  if (node.op === "ConvTranspose") {
-    throw noIntegerForm(
-      node,
-      "a transposed convolution",
-      "Conv, Gemm or MatMul",
-      "Use Resize and Conv, or write an ONNX file instead of a plan.",
-    );
-  }
-  const inputIndex = b.index(node.inputs[0]!);
+  const { input: inputIndex, weights, geometry, groups } = layerOf(b, node);
   const input = b.value(inputIndex);
-  const place = `${node.op} '${node.name}'`;
-  const image = imageOf(input.dims);
-  if (input.type !== "int8" || !image)
-    throw noIntegerForm(node, `an input of shape [${input.dims.join(", ")}]`, "one to three axes besides the batch");
-  if (node.op === "Conv" && input.dims.length !== 3)
-    throw noIntegerForm(node, `a ${input.dims.length - 1}-D convolution`, "a 2-D convolution");
-
-  const weights = node.op === "Conv" ? convWeights(b, node) : denseWeights(b, node);
-  const geometry =
-    node.op === "Conv"
-      ? windowOf(node, [image.height, image.width], weights.window)
-      : ({ stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0] } as const);
-  const groups = node.op === "Conv" ? Number(node.attributes.group ?? 1) : 1;
 
   const accumulatorScale = Array.from(weights.scales, (s) => input.scale[0]! * s);
   const bias = foldedBias(b, node, unit.bias ?? node.inputs[2], weights, input);
-  const intervals = accumulatorIntervals(weights.codes, bias, { lo: -128, hi: 127 }, place);
+  const codes = tapCodes(b.range(inputIndex), input.zeroPoint, geometry.pads);
+  const intervals = accumulatorIntervals(weights.codes, bias, codes, `${node.op} '${node.name}'`);
   const stays = accumulatorValues.has(unit.output);
   const { lo, hi } = union(intervals);
   const output = stays ? b.accumulators(unit.output, accumulatorScale, magnitude({ lo, hi })) : b.codes(unit.output);
@@ -67,54 +36,6 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
     accumulator: [lo, hi],
   });
 }
-
-/** Codes [O, I/g, kh, kw] → [O][kh][kw][I/g]. */
-function convWeights(b: Builder, node: GraphNode): LayerWeights {
-  const { codes, dims, encoding } = weightsOf(b, node);
-  const [outputs, inputs, height, width] = dims as [number, number, number, number];
-  const moved = new Int8Array(codes.length);
-  const taps = height * width;
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++)
-      for (let t = 0; t < taps; t++) moved[(o * taps + t) * inputs + i] = codes[(o * inputs + i) * taps + t]!;
-  return { outputs, window: [height, width], codes: moved, scales: scalesOf(encoding.scale, outputs) };
-}
-
-/** Gemm's [N,K] (transB) or [K,N], MatMul's [K,N] → [N][K]. */
-function denseWeights(b: Builder, node: GraphNode): LayerWeights {
-  const { codes, dims, encoding } = weightsOf(b, node);
-  const { alpha = 1, beta = 1, transA = 0, transB = 0 } = node.attributes as Record<string, number>;
-  if (dims.length !== 2 || alpha !== 1 || beta !== 1 || transA !== 0) {
-    throw noIntegerForm(node, `alpha ${alpha}, beta ${beta}, transA ${transA}, weights of rank ${dims.length}`, "x·W + b with a matrix W");
-  }
-  const [rows, columns] = dims as [number, number];
-  if (transB) return { outputs: rows, window: [1, 1], codes, scales: scalesOf(encoding.scale, rows) };
-  const moved = new Int8Array(codes.length);
-  for (let k = 0; k < rows; k++) for (let n = 0; n < columns; n++) moved[n * rows + k] = codes[k * columns + n]!;
-  return { outputs: columns, window: [1, 1], codes: moved, scales: scalesOf(encoding.scale, columns) };
-}
-
-function weightsOf(b: Builder, node: GraphNode): { codes: Int8Array; dims: readonly number[]; encoding: { scale: Float32Array } } {
-  const weights = b.quantized.weights.get(node.name);
-  if (!weights) {
-    throw noIntegerForm(
-      node,
-      "weights left in float",
-      "weights with integer codes",
-      "A plan is integer throughout: drop the --exclude, or write an ONNX file.",
-    );
-  }
-  assert(weights.encoding.levels.kind === "linear", "weights are linear");
-  if (weights.encoding.zeroPoint.every((z) => z === 0)) return weights;
-  // Affine weights become level tables c − z, which fit int8 at 7 bits and fewer.
-  const { axis } = weights.encoding.granularity as { axis: number };
-  const inner = weights.dims.slice(axis + 1).reduce((product, d) => product * d, 1);
-  const zeros = weights.encoding.zeroPoint;
-  return { ...weights, codes: weights.codes.map((c, i) => c - zeros[zeros.length === 1 ? 0 : Math.floor(i / inner) % zeros.length]!) };
-}
-
-const scalesOf = (scale: Float32Array, outputs: number): Float64Array =>
-  Float64Array.from({ length: outputs }, (_, o) => scale[scale.length === 1 ? 0 : o]!);
 
 /** b′ = rne(b / (s_x·s_w)) − z_x·Σw, exact for padded taps too because they hold z_x. */
 function foldedBias(b: Builder, node: GraphNode, name: string | undefined, weights: LayerWeights, input: UnplacedValue): Float64Array {
@@ -178,7 +99,9 @@ function residualEpilogue(
   const residual: UnplacedValue = b.value(index);
   const own = accumulatorScale.map((s) => s / y.scale);
   const other = own.map((_, c) => residual.scale[residual.scale.length === 1 ? 0 : c]! / y.scale);
-  const bound = residual.type === "int8" ? 255 : b.accumulatorBound(index);
+  const { lo, hi } = b.range(index);
+  const bound =
+    residual.type === "int8" ? magnitude({ lo: lo - residual.zeroPoint, hi: hi - residual.zeroPoint }) : b.accumulatorBound(index);
   const bits = sharedBits(own, other, Math.max(...intervals.map(magnitude)), bound);
   const fixed = (factor: number): number => roundHalfEven(factor * powerOfTwo(bits));
   return {

@@ -61,9 +61,30 @@ class QdqWriter {
     const fact = this.#facts.get(value)!;
     const [scale, zero] = this.#parameters(value, encoding, "uint8");
     this.#facts.set(source, fact);
-    this.#add("QuantizeLinear", [source, scale, zero], `${value}_quantized`, {}, { dtype: "uint8", dims: fact.dims });
+    this.#add(
+      "QuantizeLinear",
+      [this.#clipped(value, source, encoding), scale, zero],
+      `${value}_quantized`,
+      {},
+      { dtype: "uint8", dims: fact.dims },
+    );
     this.#add("DequantizeLinear", [`${value}_quantized`, scale, zero], output, {}, fact);
     this.#renamed.set(value, output);
+  }
+
+  /** uint8 saturates at 0 and 255 by itself; fewer bits need their bounds in real units. */
+  #clipped(value: string, source: string, { levels, scale, zeroPoint }: Encoding): string {
+    assert(levels.kind === "linear", "activations are linear");
+    if (levels.lo === 0 && levels.hi === 255) return source;
+    const bound = (role: string, code: number): string =>
+      this.#constant(`${value}_${role}`, { dtype: "float32", dims: [], data: Float32Array.of(scale[0]! * (code - zeroPoint[0]!)) });
+    return this.#add(
+      "Clip",
+      [source, bound("least", levels.lo), bound("greatest", levels.hi)],
+      `${value}_clipped`,
+      {},
+      this.#facts.get(value)!,
+    );
   }
 
   #dequantizedConstant(original: string, name: string, codes: Tensor, encoding: Encoding): string {

@@ -6,6 +6,7 @@ import type { Graph, Tensor } from "../../src/graph/types.ts";
 import { interpretPlan } from "../../src/lower/interpret.ts";
 import { lower } from "../../src/lower/lower.ts";
 import { toQdq } from "../../src/onnx/qdq.ts";
+import { checkPlan } from "../../src/plan/check.ts";
 import type { Plan } from "../../src/plan/types.ts";
 import { encodeGraph } from "../../src/quantize.ts";
 import type { ResidualMode } from "../../src/quantized/fusions.ts";
@@ -48,8 +49,23 @@ export async function quantizeGraph(graph: Graph, samples: readonly Feeds[], opt
 /** All answers of one sample, by output. */
 export type Answers = Readonly<Record<string, OutputTensor>>;
 
+/** The intervals that lowering proves are those that the plan's reader finds: one narrower at either end is refused. */
+function expectTightIntervals(plan: Plan): void {
+  for (const [i, step] of plan.steps.entries()) {
+    if (step.kernel !== "conv") continue;
+    const [lo, hi] = step.accumulator;
+    for (const accumulator of [
+      [lo + 1, hi],
+      [lo, hi - 1],
+    ] as const) {
+      expect(() => checkPlan({ ...plan, steps: plan.steps.with(i, { ...step, accumulator }) })).toThrow("an accumulator interval");
+    }
+  }
+}
+
 /** The session's answers, after every step of it was found equal to the interpreter's, bit for bit. */
 export async function runPlan(plan: Plan, samples: readonly Feeds[]): Promise<Answers[]> {
+  expectTightIntervals(plan);
   using session = await createSession(plan, { wasm: await integerModule() });
   return samples.map((feeds) => {
     const inputs = Object.fromEntries([...feeds].map(([name, { data }]) => [name, data as Float32Array]));

@@ -1,7 +1,11 @@
 import { expect, test } from "vitest";
 import type { Graph, Tensor } from "../../src/graph/types.ts";
 import { float32, graphOf, node, randomTensor } from "../graph/build.ts";
-import { errorsOf } from "./run.ts";
+import { lower } from "../../src/lower/lower.ts";
+import type { ConvStep, Plan } from "../../src/plan/types.ts";
+import { createSession } from "../../src/runtime/index.ts";
+import { integerModule } from "../runtime/kernels.ts";
+import { errorsOf, quantizeGraph, samplesOf } from "./run.ts";
 
 interface Row {
   readonly name: string;
@@ -23,6 +27,12 @@ const convolution = (input: number[], weight: number[], attributes: Parameters<t
     ...(bias ? { b: w(weight[0]!) } : {}),
   });
 
+const transposed = (input: number[], weight: number[], attributes: Parameters<typeof node>[1] = {}): Graph =>
+  graphOf(x(...input), [node("y = ConvTranspose(x, w, b)", attributes), node("z = Relu(y)")], {
+    w: w(...weight),
+    b: w(weight[1]! * Number(attributes.group ?? 1)),
+  });
+
 const rows: Row[] = [
   { name: "3×3", graph: convolution([3, 9, 8], [5, 3, 3, 3]) },
   { name: "1×1", graph: convolution([16, 5, 5], [24, 16, 1, 1]) },
@@ -37,6 +47,18 @@ const rows: Row[] = [
   { name: "SAME_UPPER", graph: convolution([3, 8, 7], [4, 3, 4, 4], { auto_pad: "SAME_UPPER", strides: [2, 2] }) },
   { name: "SAME_LOWER", graph: convolution([3, 8, 7], [4, 3, 4, 4], { auto_pad: "SAME_LOWER", strides: [2, 2] }) },
   { name: "VALID", graph: convolution([3, 8, 7], [4, 3, 3, 3], { auto_pad: "VALID" }) },
+  { name: "ConvTranspose", graph: transposed([4, 5, 6], [4, 3, 3, 3]) },
+  {
+    name: "ConvTranspose with strides and output_padding",
+    graph: transposed([4, 5, 6], [4, 3, 3, 2], { strides: [2, 3], pads: [1, 0, 1, 1], output_padding: [1, 0] }),
+  },
+  {
+    name: "ConvTranspose with dilations and groups",
+    graph: transposed([6, 5, 6], [6, 2, 3, 3], { group: 3, dilations: [1, 2], strides: [2, 1] }),
+  },
+  { name: "ConvTranspose to a given shape", graph: transposed([4, 5, 6], [4, 3, 3, 3], { strides: [2, 2], output_shape: [10, 12] }) },
+  { name: "ConvTranspose SAME_UPPER", graph: transposed([4, 5, 6], [4, 3, 3, 3], { strides: [2, 2], auto_pad: "SAME_UPPER" }) },
+  { name: "ConvTranspose SAME_LOWER", graph: transposed([4, 5, 6], [4, 3, 3, 3], { strides: [2, 2], auto_pad: "SAME_LOWER" }) },
   {
     name: "Conv, BatchNormalization, Clip",
     graph: graphOf(x(3, 6, 6), [node("c = Conv(x, w)"), node("n = BatchNormalization(c, g, b, m, v)"), node("y = Clip(n, lo, hi)")], {
@@ -136,4 +158,58 @@ test.for(rows)("$name: one scale for all channels", async ({ graph, steps = 3 })
   expect(wide).toBeLessThan(steps + 1);
   expect(codes).toBeLessThan(steps + 1);
   expect(qdq).toBeLessThan(1.01);
+});
+
+test.for([4, 5, 6, 7])("weights of %d bits: symmetric codes in range, and the plan runs", async (weights) => {
+  const { graph } = rows.find(({ name }) => name === "projection residual")!;
+  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), { weights });
+  for (const { codes, encoding } of quantized.weights.values()) {
+    expect(Math.max(...codes)).toBe(2 ** (weights - 1) - 1);
+    expect(Math.min(...codes)).toBeGreaterThanOrEqual(-(2 ** (weights - 1)));
+    expect(encoding.zeroPoint.every((z) => z === 0)).toBe(true);
+  }
+  const { wide, codes, qdq } = await errorsOf(graph, { weights });
+  // Half a step of the weights, summed at random over 72 and 144 taps, twice.
+  expect(wide).toBeLessThan(3 + 2 ** (10 - weights));
+  expect(codes).toBeLessThan(3 + 2 ** (10 - weights));
+  expect(qdq).toBeLessThan(1.01);
+});
+
+test("fewer bits for activations: the plan and the QDQ graph clip alike", async () => {
+  const { graph } = rows.find(({ name }) => name === "identity residual")!;
+  const { qdq } = await errorsOf(graph, { activations: 4, ranges: "mse" });
+  expect(qdq).toBeLessThan(0.1);
+});
+
+/** Codes that meet every tap of one output with the end of their range that its sign asks for. */
+function aligned(plan: Plan, step: ConvStep, channel: number, end: "lo" | "hi"): Int8Array {
+  const weights = plan.tensors.get(step.weights) as Int8Array;
+  const [height, width] = step.window;
+  const [channels, h, w] = plan.values[step.input]!.dims as [number, number, number];
+  const codes = new Int8Array(channels * h * w);
+  for (let c = 0; c < channels; c++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) {
+        const weight = weights[((channel * height + y) * width + x) * channels + c]!;
+        codes[(c * h + y) * w + x] = weight > 0 === (end === "hi") ? 127 : -128;
+      }
+  return codes;
+}
+
+test.for([
+  { name: "codes of an input", nodes: [node("y = Conv(x, w, b)")] },
+  { name: "codes that a Relu lets through", nodes: [node("r = Relu(x)"), node("y = Conv(r, w, b)")] },
+])("both ends of an accumulator interval are attained by $name", async ({ nodes }) => {
+  const graph = graphOf(x(9, 5, 5), nodes, { w: w(7, 9, 3, 3), b: w(7) });
+  const plan = lower(await quantizeGraph(graph, samplesOf(graph, 4)));
+  const step = plan.steps.at(-1)! as ConvStep;
+  using session = await createSession(plan, { wasm: await integerModule() });
+  const found = { lo: Number.POSITIVE_INFINITY, hi: Number.NEGATIVE_INFINITY };
+  for (let channel = 0; channel < 7; channel++) {
+    // The first output position meets the first rows and columns of the input.
+    const at = channel * 9;
+    found.lo = Math.min(found.lo, session.run(aligned(plan, step, channel, "lo")).y!.codes[at]!);
+    found.hi = Math.max(found.hi, session.run(aligned(plan, step, channel, "hi")).y!.codes[at]!);
+  }
+  expect([found.lo, found.hi]).toEqual(step.accumulator);
 });

@@ -1,0 +1,117 @@
+// A weighted node as a convolution: which value it reads, its window, and its codes in the plan's order.
+import { assert } from "../errors.ts";
+import type { GraphNode } from "../graph/types.ts";
+import type { QuantizedWeight } from "../quantized/types.ts";
+import { type Builder, noIntegerForm } from "./builder.ts";
+import { imageOf } from "./layout.ts";
+import { spreadImage } from "./spread.ts";
+import { transposedWindow, type WindowGeometry, windowOf } from "./window.ts";
+
+/** Weights of one layer as the plan keeps them: [outputs][kh][kw][inputs per group]. */
+export interface LayerWeights {
+  readonly outputs: number;
+  readonly window: readonly [number, number];
+  readonly codes: Int8Array;
+  /** One per output. */
+  readonly scales: Float64Array;
+}
+
+export interface Layer {
+  /** Index of the value read. */
+  readonly input: number;
+  readonly weights: LayerWeights;
+  readonly geometry: WindowGeometry;
+  readonly groups: number;
+}
+
+/** @throws HalftoneError NO_INTEGER_FORM */
+export function layerOf(b: Builder, node: GraphNode): Layer {
+  const input = b.index(node.inputs[0]!);
+  const { type, dims } = b.value(input);
+  const image = imageOf(dims);
+  if (type !== "int8" || !image) throw noIntegerForm(node, `an input of shape [${dims.join(", ")}]`, "one to three axes besides the batch");
+  const dense = node.op === "Gemm" || node.op === "MatMul";
+  if (!dense && dims.length !== 3) throw noIntegerForm(node, `a ${dims.length - 1}-D convolution`, "a 2-D convolution");
+  const groups = Number(node.attributes.group ?? 1);
+  if (dense) return { input, weights: denseWeights(b, node), geometry: pointGeometry, groups: 1 };
+  if (node.op === "ConvTranspose") return transposedLayer(b, node, input, groups);
+  const weights = convWeights(b, node);
+  return { input, weights, geometry: windowOf(node, [image.height, image.width], weights.window), groups };
+}
+
+const pointGeometry: WindowGeometry = { stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0] };
+
+/** Codes [O, I/g, kh, kw] → [O][kh][kw][I/g]. */
+function convWeights(b: Builder, node: GraphNode): LayerWeights {
+  const { codes, dims, encoding } = weightsOf(b, node);
+  const [outputs, inputs, height, width] = dims as [number, number, number, number];
+  const moved = new Int8Array(codes.length);
+  const taps = height * width;
+  for (let o = 0; o < outputs; o++)
+    for (let i = 0; i < inputs; i++)
+      for (let t = 0; t < taps; t++) moved[(o * taps + t) * inputs + i] = codes[(o * inputs + i) * taps + t]!;
+  return { outputs, window: [height, width], codes: moved, scales: scalesOf(encoding.scale, outputs) };
+}
+
+/**
+ * The transpose of a convolution is a convolution of its input with stride − 1 zeros between neighbours, by the kernel turned round.
+ * Weights [I, O/g, kh, kw].
+ */
+function transposedLayer(b: Builder, node: GraphNode, index: number, groups: number): Layer {
+  const { codes, dims, encoding } = weightsOf(b, node);
+  const [inputs, outputsPerGroup, height, width] = dims as [number, number, number, number];
+  const taps = height * width;
+  const perGroup = inputs / groups;
+  const outputs = outputsPerGroup * groups;
+  const turned = new Int8Array(codes.length);
+  for (let o = 0; o < outputs; o++) {
+    const group = Math.floor(o / outputsPerGroup);
+    for (let i = 0; i < perGroup; i++) {
+      const from = ((group * perGroup + i) * outputsPerGroup + (o % outputsPerGroup)) * taps;
+      for (let t = 0; t < taps; t++) turned[(o * taps + taps - 1 - t) * perGroup + i] = codes[from + t]!;
+    }
+  }
+  const weights = { outputs, window: [height, width] as const, codes: turned, scales: scalesOf(encoding.scale, outputs) };
+  const { stride, dilation, pads } = transposedWindow(node, b.value(index).dims.slice(1), b.dims(node.outputs[0]!).slice(1), [
+    height,
+    width,
+  ]);
+  const input = spreadImage(b, node, index, stride, [0, 0, 0, 0]);
+  return { input, weights, geometry: { stride: [1, 1], dilation, pads }, groups };
+}
+
+/** Gemm's [N,K] (transB) or [K,N], MatMul's [K,N] → [N][K]. */
+function denseWeights(b: Builder, node: GraphNode): LayerWeights {
+  const { codes, dims, encoding } = weightsOf(b, node);
+  const { alpha = 1, beta = 1, transA = 0, transB = 0 } = node.attributes as Record<string, number>;
+  if (dims.length !== 2 || alpha !== 1 || beta !== 1 || transA !== 0) {
+    throw noIntegerForm(node, `alpha ${alpha}, beta ${beta}, transA ${transA}, weights of rank ${dims.length}`, "x·W + b with a matrix W");
+  }
+  const [rows, columns] = dims as [number, number];
+  if (transB) return { outputs: rows, window: [1, 1], codes, scales: scalesOf(encoding.scale, rows) };
+  const moved = new Int8Array(codes.length);
+  for (let k = 0; k < rows; k++) for (let n = 0; n < columns; n++) moved[n * rows + k] = codes[k * columns + n]!;
+  return { outputs: columns, window: [1, 1], codes: moved, scales: scalesOf(encoding.scale, columns) };
+}
+
+function weightsOf(b: Builder, node: GraphNode): QuantizedWeight {
+  const weights = b.quantized.weights.get(node.name);
+  if (!weights) {
+    throw noIntegerForm(
+      node,
+      "weights left in float",
+      "weights with integer codes",
+      "A plan is integer throughout: drop the --exclude, or write an ONNX file.",
+    );
+  }
+  assert(weights.encoding.levels.kind === "linear", "weights are linear");
+  if (weights.encoding.zeroPoint.every((z) => z === 0)) return weights;
+  // Affine weights become level tables c − z, which fit int8 at 7 bits and fewer.
+  const { axis } = weights.encoding.granularity as { axis: number };
+  const inner = weights.dims.slice(axis + 1).reduce((product, d) => product * d, 1);
+  const zeros = weights.encoding.zeroPoint;
+  return { ...weights, codes: weights.codes.map((c, i) => c - zeros[zeros.length === 1 ? 0 : Math.floor(i / inner) % zeros.length]!) };
+}
+
+const scalesOf = (scale: Float32Array, outputs: number): Float64Array =>
+  Float64Array.from({ length: outputs }, (_, o) => scale[scale.length === 1 ? 0 : o]!);
