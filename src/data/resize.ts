@@ -6,6 +6,7 @@ import type { Image } from "./image.ts";
 
 /** Fraction bits of a weight: 8 for the byte, 2 to spare, of 32. */
 const fraction = 22;
+const unit = 1 << fraction;
 
 interface Taps {
   /** Number of weights kept for each output position. */
@@ -35,8 +36,7 @@ function triangleTaps(from: number, to: number): Taps {
       sum += real[i]!;
     }
     first[position] = low;
-    for (let i = 0; i < count; i++)
-      weights[position * width + i] = Math.trunc(0.5 + (sum === 0 ? real[i]! : real[i]! / sum) * 2 ** fraction);
+    for (let i = 0; i < count; i++) weights[position * width + i] = Math.trunc(0.5 + (sum === 0 ? real[i]! : real[i]! / sum) * unit);
   }
   return { width, first, weights };
 }

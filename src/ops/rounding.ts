@@ -1,5 +1,10 @@
 // Rounding to narrow types by exact float64 arithmetic.
 
+import { powerOfTwo } from "../formats/powers.ts";
+import { roundHalfEven } from "../formats/rounding.ts";
+
+export { powerOfTwo };
+
 const scratch = new Float64Array(1);
 const words = new Uint32Array(scratch.buffer);
 
@@ -9,17 +14,9 @@ export function exponent(x: number): number {
   return ((words[1]! >>> 20) & 0x7ff) - 1023;
 }
 
-/** 2^e as a double, exact for −1022 ≤ e ≤ 1023. */
-export function powerOfTwo(e: number): number {
-  words[0] = 0;
-  words[1] = (e + 1023) << 20;
-  return scratch[0]!;
-}
-
-/** Nearest integer, ties to even. Adding 1.5·2⁵² pushes the fraction out of the significand; larger doubles are integers already. */
+/** Nearest integer, ties to even, the sign of zero kept. */
 export function roundEven(x: number): number {
-  if (!(x > -4503599627370496 && x < 4503599627370496)) return x;
-  const y = x + 6755399441055744 - 6755399441055744;
+  const y = roundHalfEven(x);
   return y === 0 && (x < 0 || Object.is(x, -0)) ? -0 : y;
 }
 
