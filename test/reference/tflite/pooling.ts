@@ -25,10 +25,10 @@ const pool = (reduce: (codes: readonly number[]) => number): Reference =>
   });
 
 /** The mean, halves away from zero. */
-function meanAway(codes: readonly number[]): number {
+export function meanAway(codes: readonly number[]): number {
   const sum = codes.reduce((a, b) => a + b, 0);
   const magnitude = Math.floor((Math.abs(sum) + (codes.length >> 1)) / codes.length);
-  return sum < 0 ? -magnitude : magnitude;
+  return sum < 0 ? 0 - magnitude : magnitude; // never −0
 }
 
 /** Σ (code − zero point) over the reduced axes, for each output. */
