@@ -50,8 +50,8 @@ const slice = 16;
  */
 export async function evaluate(model: Uint8Array, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { against, signal } = options;
-  const skip = checkCount(options.skip ?? 0, "--skip");
-  const end = Math.min(dataset.length, skip + checkCount(options.limit ?? Number.MAX_SAFE_INTEGER, "--limit"));
+  const skip = checkCount(options.skip ?? 0, 0, "--skip");
+  const end = Math.min(dataset.length, skip + checkCount(options.limit ?? Number.MAX_SAFE_INTEGER, 1, "--limit"));
   if (end <= skip)
     throw new HalftoneError("DATA_EMPTY", dataset.name, `no sample after the first ${skip} of ${dataset.length}`, "at least one");
   if (!dataset.labelled && !against)
@@ -102,8 +102,9 @@ export async function evaluate(model: Uint8Array, dataset: Dataset, options: Eva
   };
 }
 
-function checkCount(value: number, place: string): number {
-  if (!Number.isInteger(value) || value < 0) throw new HalftoneError("OPTION_INVALID", place, String(value), "a whole number, 0 or more");
+function checkCount(value: number, least: number, place: string): number {
+  if (!Number.isInteger(value) || value < least)
+    throw new HalftoneError("OPTION_INVALID", place, String(value), `a whole number, ${least} or more`);
   return value;
 }
 

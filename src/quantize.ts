@@ -1,4 +1,5 @@
 // The main job: a float model and samples become codes, scales and zero points.
+import { checkPreprocessing } from "./data/preprocess.ts";
 import type { Dataset, Preprocessing } from "./data/types.ts";
 import { HalftoneError } from "./errors.ts";
 import type { Encoding } from "./formats/encoding.ts";
@@ -38,6 +39,9 @@ export interface QuantizeInput {
  */
 export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: WorkOptions = {}): Promise<Quantized> {
   const chosen: QuantizeOptions = { ...defaultOptions, ...options };
+  if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
+    throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
+  checkPreprocessing(input.preprocessing);
   const encoded = await encodeGraph(prepare(readModel(input.model)), chosen, (values) =>
     calibrate({
       model: input.model,
@@ -72,7 +76,7 @@ export async function encodeGraph(
   observe: (values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>,
 ): Promise<Omit<Quantized, "provenance">> {
   const names = graph.nodes.map(({ name }) => name);
-  const excluded = selectNodes(chosen.exclude, names, "exclude");
+  const excluded = selectNodes(chosen.exclude, names, "--exclude");
   const optionsOf = layerOptions(chosen, names);
   const makerOf = makers(graph);
 

@@ -1,5 +1,5 @@
 // The one room that touches the disk.
-import { open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Files } from "../data/index.ts";
 import { HalftoneError } from "../errors.ts";
@@ -45,6 +45,21 @@ export async function readText(path: string): Promise<string> {
 }
 
 /**
+ * Makes the folder of an output, before work whose result could otherwise not be kept.
+ *
+ * @throws HalftoneError FILE_UNWRITABLE
+ */
+export async function prepareFolder(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw unwritable(path, error as Error);
+  }
+}
+
+/**
  * Writes under a temporary name and renames, so that an interrupted run leaves the old file or the new one, never half of one.
  *
  * @throws HalftoneError FILE_UNWRITABLE
@@ -55,15 +70,14 @@ export async function writeWhole(path: string, content: Uint8Array | string): Pr
     await writeFile(temporary, content);
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw new HalftoneError(
-      "FILE_UNWRITABLE",
-      path,
-      (error as Error).message,
-      "a writable file",
-      `Check that ${dirname(path)} exists and has room.`,
-    );
+    await rm(temporary, { force: true }).catch(() => {});
+    throw unwritable(path, error as Error);
   }
+}
+
+function unwritable(path: string, error: Error): HalftoneError {
+  const found = error.message.replace(/, \w+ '.*$/, "");
+  return new HalftoneError("FILE_UNWRITABLE", path, found, "a place to write to", `Check that ${dirname(path)} is a folder with room.`);
 }
 
 function unreadable(path: string, error: Error): HalftoneError {

@@ -1,5 +1,5 @@
 // A recipe: everything that determines the result besides model and data, as a JSON file that flags can overrule.
-import type { Preprocessing } from "../data/index.ts";
+import { checkPreprocessing, type Preprocessing } from "../data/index.ts";
 import { HalftoneError } from "../errors.ts";
 import { defaultOptions, type LayerOptions, type Override, type QuantizeOptions } from "../quantized/options.ts";
 import type { QuantizeFlags } from "./commands/quantize.ts";
@@ -29,11 +29,13 @@ const layerFields: Readonly<Record<keyof LayerOptions, readonly [Check, string]>
   ranges: [oneOf("mse", "minmax", "percentile", "entropy"), "mse, minmax, percentile or entropy"],
 };
 
+const count: Check = (value) => whole(value) && value !== 0;
 const isOverride: Check = (value) => {
   const { nodes, set } = (value ?? {}) as Override;
   return (
     typeof nodes === "string" &&
     typeof set === "object" &&
+    set !== null &&
     Object.entries(set).every(([key, v]) => layerFields[key as keyof LayerOptions]?.[0](v))
   );
 };
@@ -44,9 +46,34 @@ const recipeFields: Readonly<Record<keyof QuantizeOptions, readonly [Check, stri
   residual: [oneOf("wide", "codes"), "wide or codes"],
   exclude: [listOf((value) => typeof value === "string"), "a list of node names or /patterns/"],
   overrides: [listOf(isOverride), 'a list of {"nodes": "/REGEX/", "set": {"weights": 8, …}}'],
-  samples: [whole, "a whole number"],
+  samples: [count, "a whole number, 1 or more"],
   seed: [whole, "a whole number"],
 };
+
+const number: Check = (value) => typeof value === "number";
+const absent: Check = (value) => value === undefined;
+const numbers = listOf(number);
+
+const preprocessingFields: Readonly<Record<keyof Preprocessing, Check>> = {
+  resize: (value) => absent(value) || number(value) || (numbers(value) && (value as number[]).length === 2),
+  crop: (value) => absent(value) || (numbers(value) && (value as number[]).length === 2),
+  scale: number,
+  mean: numbers,
+  std: numbers,
+};
+
+function readPreprocessing(value: unknown, place: string): Preprocessing {
+  const fields = (typeof value === "object" && value !== null ? value : {}) as Preprocessing;
+  const fits = Object.entries(preprocessingFields).every(([key, check]) => check(fields[key as keyof Preprocessing]));
+  if (!fits)
+    throw new HalftoneError(
+      "OPTION_INVALID",
+      place,
+      JSON.stringify(value),
+      '{"scale": number, "mean": [numbers], "std": [numbers]}, and "resize": pixels, "crop": [height, width] where wanted',
+    );
+  return checkPreprocessing(fields, place);
+}
 
 /** @throws HalftoneError OPTION_INVALID naming the field */
 export async function readRecipe(path: string): Promise<Partial<Recipe>> {
@@ -57,8 +84,13 @@ export async function readRecipe(path: string): Promise<Partial<Recipe>> {
     if (error instanceof HalftoneError) throw error;
     throw new HalftoneError("OPTION_INVALID", path, "text that is not JSON", "a recipe as quantize writes it beside its outputs");
   }
-  for (const [key, value] of Object.entries(recipe ?? {})) {
-    if (key === "preprocessing") continue;
+  if (typeof recipe !== "object" || recipe === null || Array.isArray(recipe))
+    throw new HalftoneError("OPTION_INVALID", path, JSON.stringify(recipe), "a JSON object of options");
+  for (const [key, value] of Object.entries(recipe)) {
+    if (key === "preprocessing") {
+      readPreprocessing(value, `${path}, field 'preprocessing'`);
+      continue;
+    }
     const field = recipeFields[key as keyof QuantizeOptions];
     if (!field)
       throw new HalftoneError("OPTION_INVALID", `${path}, field '${key}'`, "an unknown field", Object.keys(recipeFields).join(", "));

@@ -93,8 +93,9 @@ export async function guarded(flags: CommonFlags, body: (signal: AbortSignal) =>
     await body(controller.signal);
   } catch (error) {
     if (!(error instanceof HalftoneError)) throw error;
+    const cancelled = error.code === "CANCELLED" && controller.signal.aborted;
     if (flags.json) printJson({ error: error.toData() });
-    else process.stderr.write(`${error.message}\n`);
+    else process.stderr.write(`${cancelled ? "Cancelled: no output was left half written." : error.message}\n`);
     process.exitCode = error.code === "OPTION_INVALID" ? exitCodes.usage : exitCodes.failure;
   } finally {
     process.off("SIGINT", interrupt);

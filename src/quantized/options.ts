@@ -29,7 +29,7 @@ export interface QuantizeOptions extends LayerOptions {
   readonly residual: ResidualMode;
   readonly exclude: readonly string[];
   readonly overrides: readonly Override[];
-  /** Calibration samples, taken from the beginning of the data. */
+  /** Calibration samples, evenly spread over the data. */
   readonly samples: number;
   readonly seed: number;
 }
@@ -79,6 +79,6 @@ export function selectNodes(patterns: readonly string[], names: readonly string[
 
 /** The options of each node, overrides applied in order. */
 export function layerOptions(options: QuantizeOptions, names: readonly string[]): (node: string) => LayerOptions {
-  const overrides = options.overrides.map(({ nodes, set }) => ({ selected: selectNodes([nodes], names, "override"), set }));
+  const overrides = options.overrides.map(({ nodes, set }) => ({ selected: selectNodes([nodes], names, "--override"), set }));
   return (node) => Object.assign({}, options, ...overrides.filter(({ selected }) => selected.has(node)).map(({ set }) => set));
 }

@@ -8,6 +8,7 @@ import { constantBytesOf } from "./layers.ts";
 import { escaped, page, section, tableHtml, tiles } from "./page.ts";
 import { bytesPlot, codesPlot, type LayerRow, sqnrPlot } from "./pictures.ts";
 import { type AnsweredSample, answeredSamples } from "./samples.ts";
+import { Twins } from "./twins.ts";
 
 export interface ReportInput {
   readonly quantized: Quantized;
@@ -20,41 +21,51 @@ export interface ReportInput {
   readonly preprocessing: Preprocessing;
   /** Size of the written program. */
   readonly planBytes: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Samples that the drift of the layers is measured on. */
 const driftSamples = 8;
+/** Samples among which those are looked for on which the two answers differ. */
+const lookedAt = 96;
 
 export async function writeReport(input: ReportInput): Promise<string> {
-  const { quantized, plan, model, dataset, preprocessing } = input;
+  const { quantized, plan, preprocessing } = input;
   const { source, options } = quantized.provenance;
   const sections: string[] = [tiles(summary(input))];
-  if (plan) {
-    const drift = await measureDrift(model, plan, await dataset.read(0, Math.min(driftSamples, dataset.length)), preprocessing);
-    const rows = layerRows(plan, drift);
-    sections.push(
-      section(
-        "Along the network",
-        `Signal to noise of each step's output against the float network, over ${Math.min(driftSamples, dataset.length)} samples; then the bytes of its weights, biases, multipliers and tables.`,
-        sqnrPlot(rows) + bytesPlot(rows),
-      ),
-    );
-    const samples = await answeredSamples(model, plan, dataset, preprocessing);
-    sections.push(
-      section(
-        "Samples",
-        "Where the two answers differ comes first.",
-        samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join(""),
-      ),
-    );
-    sections.push(section("Layers", "", layerTable(rows, plan)));
-  }
+  if (plan) sections.push(...(await comparison(input, plan)));
   const histograms = [...quantized.weights].map(
     ([name, weight]) => `<figure>${codesPlot(weight)}<figcaption>${escaped(name)}</figcaption></figure>`,
   );
   sections.push(section("Weight codes", "How often each code occurs, layer by layer.", `<div class="grid">${histograms.join("")}</div>`));
   sections.push(section("Recipe", "", `<pre>${escaped(JSON.stringify({ ...options, preprocessing }, null, 2))}</pre>`));
   return page(`${source} in integers`, sections);
+}
+
+/** Sections that need both arithmetics. */
+async function comparison({ quantized, model, dataset, preprocessing, signal }: ReportInput, plan: Plan): Promise<string[]> {
+  const raws = await dataset.read(0, Math.min(lookedAt, dataset.length));
+  const compared = raws.slice(0, driftSamples);
+  const twins = await Twins.open(model, plan, preprocessing, signal);
+  try {
+    const rows = layerRows(plan, await measureDrift(twins, compared));
+    const samples = await answeredSamples(twins, raws);
+    return [
+      section(
+        "Along the network",
+        `Signal to noise of each step's output against the float network, over ${compared.length} samples; then the bytes of its weights, biases, multipliers and tables.`,
+        sqnrPlot(rows) + bytesPlot(rows),
+      ),
+      section(
+        "Samples",
+        "Where the two answers differ comes first.",
+        samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join(""),
+      ),
+      section("Layers", "", layerTable(rows, plan)),
+    ];
+  } finally {
+    twins.close();
+  }
 }
 
 function summary({ accuracy, model, planBytes, plan }: ReportInput): [string, string][] {

@@ -1,12 +1,8 @@
 // A few samples with the answers of both arithmetics: those on which they differ first.
 import { encode } from "fast-png";
-import { decodeImage, decodeSample } from "../data/index.ts";
-import type { Dataset, Preprocessing, RawSample } from "../data/types.ts";
-import { createEngine } from "../engine/index.ts";
-import { prepare } from "../graph/prepare.ts";
-import { readModel } from "../onnx/read.ts";
-import type { Plan } from "../plan/types.ts";
-import { createSession } from "../runtime/index.ts";
+import { decodeImage } from "../data/index.ts";
+import type { RawSample } from "../data/types.ts";
+import type { Twins } from "./twins.ts";
 
 export interface AnsweredSample {
   readonly place: string;
@@ -17,29 +13,18 @@ export interface AnsweredSample {
   readonly integer: number;
 }
 
-/** How many samples are looked at, and how many of them shown. */
-const looked = 96;
 const shown = 12;
 
-export async function answeredSamples(
-  model: Uint8Array,
-  plan: Plan,
-  dataset: Dataset,
-  preprocessing: Preprocessing,
-): Promise<AnsweredSample[]> {
-  const engine = await createEngine(prepare(readModel(model)));
-  const session = await createSession(plan);
-  const { dims } = plan.values[plan.inputs[0]!]!;
-  const output = plan.values[plan.outputs[0]!]!.name;
-  const raws = await dataset.read(0, Math.min(looked, dataset.length));
+/** At most 12 of the samples. */
+export async function answeredSamples(twins: Twins, raws: readonly RawSample[]): Promise<AnsweredSample[]> {
+  const { engine, session } = twins;
+  const output = session.plan.values[session.plan.outputs[0]!]!.name;
   const answered: { raw: RawSample; float: number; integer: number }[] = [];
   for (const raw of raws) {
-    const { values } = await decodeSample(raw, preprocessing, dims.length === 3 ? dims[0] : undefined);
-    const feed = { dtype: "float32" as const, dims: [1, ...dims], data: values };
-    const floats = engine.run(new Map([[engine.graph.inputs[0]!, feed]])).get(engine.graph.outputs[0]!)!;
-    answered.push({ raw, float: largest(floats.data as Float32Array), integer: largest(session.run(values)[output]!.values) });
+    const { floats, values } = await twins.feed(raw);
+    const answer = engine.run(floats).get(engine.graph.outputs[0]!)!;
+    answered.push({ raw, float: largest(answer.data as Float32Array), integer: largest(session.run(values)[output]!.values) });
   }
-  session[Symbol.dispose]();
   const different = answered.filter(({ float, integer }) => float !== integer);
   const same = answered.filter(({ float, integer }) => float === integer);
   return Promise.all(

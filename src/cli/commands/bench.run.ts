@@ -4,7 +4,7 @@ import { prepare } from "../../graph/prepare.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { readModel } from "../../onnx/read.ts";
 import { createSession } from "../../runtime/index.ts";
-import { readBytes } from "../files.ts";
+import { inFile, kindOf, openModel } from "../models.ts";
 import { bytes, guarded, printJson, say, table } from "../terminal.ts";
 import type { BenchFlags } from "./bench.ts";
 
@@ -21,7 +21,8 @@ const leastRound = 5;
 export const run = (flags: BenchFlags, path: string): Promise<void> =>
   guarded(flags, async (signal) => {
     if (flags.rounds < 1) throw new HalftoneError("OPTION_INVALID", "--rounds", String(flags.rounds), "1 or more");
-    const contenders = await Promise.all([path, ...(flags.against ? [flags.against] : [])].map(open));
+    const files = flags.against === undefined ? [path] : [path, flags.against];
+    const contenders = await Promise.all(files.map((file) => inFile(file, () => open(file))));
     const repeats = contenders.map(warmUp);
     const times: number[][] = contenders.map(() => []);
     for (let round = 0; round < flags.rounds && !signal.aborted; round++) {
@@ -43,8 +44,8 @@ export const run = (flags: BenchFlags, path: string): Promise<void> =>
   });
 
 async function open(file: string): Promise<Contender> {
-  const content = await readBytes(file);
-  if (file.endsWith(".onnx")) {
+  const content = await openModel(file, "float", "integer");
+  if (kindOf(file) === "float") {
     const engine = await createEngine(prepare(readModel(content)));
     const feeds = new Map(engine.graph.inputs.map((name) => [name, ramp(engine.graph.facts.get(name)?.dims)] as const));
     engine.run(feeds);

@@ -1,14 +1,14 @@
 import { evaluate } from "../../evaluate.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
-import { readBytes } from "../files.ts";
+import { openModel } from "../models.ts";
 import { count, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
 import type { EvaluateFlags } from "./evaluate.ts";
 
 export const run = (flags: EvaluateFlags, path: string): Promise<void> =>
   guarded(flags, async (signal) => {
-    const model = await readBytes(path);
-    const against = flags.against === undefined ? undefined : await readBytes(flags.against);
+    const model = await openModel(path, "float", "integer");
+    const against = flags.against === undefined ? undefined : await openModel(flags.against, "float", "integer");
     const dataset = await openData(flags.data, flags.labelOffset);
     const preprocessing = hasPreprocessing(flags) ? await readPreprocessing(flags, dataset) : undefined;
     const executor = await createExecutor({ workers: flags.workers ?? defaultWorkers() });

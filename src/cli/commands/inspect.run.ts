@@ -8,18 +8,19 @@ import type { Preprocessing } from "../../data/index.ts";
 import { findUnits, unitNodes, unitOutputs } from "../../quantized/units.ts";
 import { type LayerDrift, measureDrift } from "../../report/drift.ts";
 import { constantBytesOf } from "../../report/layers.ts";
+import { Twins } from "../../report/twins.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
-import { readBytes } from "../files.ts";
+import { inFile, kindOf, openModel } from "../models.ts";
 import { bytes, guarded, printJson, say, table } from "../terminal.ts";
 import type { InspectFlags } from "./inspect.ts";
 
 export const run = (flags: InspectFlags, path: string): Promise<void> =>
   guarded(flags, async (signal) => {
-    const file = await readBytes(path);
-    if (path.endsWith(".onnx")) {
+    const file = await openModel(path, "float", "integer");
+    if (kindOf(path) === "float") {
       if (flags.against)
         throw new HalftoneError("OPTION_INVALID", "--against", "a float model to inspect", "an integer program (.halftone)");
-      return showGraph(prepare(readModel(file)), path, flags.json);
+      return showGraph(await inFile(path, () => prepare(readModel(file))), path, flags.json);
     }
     const plan = await readPlan(file);
     showPlan(plan, path, flags.against ? await driftOf(plan, flags, signal) : undefined, flags.json);
@@ -31,7 +32,12 @@ async function driftOf(plan: Plan, flags: InspectFlags, signal: AbortSignal): Pr
   const preprocessing =
     hasPreprocessing(flags) || !plan.preprocessing ? await readPreprocessing(flags, dataset) : (plan.preprocessing as Preprocessing);
   const samples = await dataset.read(0, Math.min(flags.samples, dataset.length));
-  return measureDrift(await readBytes(flags.against!), plan, samples, preprocessing, signal);
+  const against = flags.against!;
+  const model = await openModel(against, "float");
+  return inFile(against, async () => {
+    const twins = await Twins.open(model, plan, preprocessing, signal);
+    return measureDrift(twins, samples).finally(() => twins.close());
+  });
 }
 
 function showGraph(graph: Graph, path: string, json: boolean): void {

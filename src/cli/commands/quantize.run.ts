@@ -1,6 +1,5 @@
-import { mkdir } from "node:fs/promises";
-import { basename, dirname } from "node:path";
-import { HalftoneError } from "../../errors.ts";
+import { basename } from "node:path";
+import { HalftoneError, throwIfAborted } from "../../errors.ts";
 import { type Evaluation, evaluate } from "../../evaluate.ts";
 import { lower } from "../../lower/lower.ts";
 import { toQdq } from "../../onnx/qdq.ts";
@@ -11,21 +10,23 @@ import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
-import { readBytes, readText, writeWhole } from "../files.ts";
+import { prepareFolder, readText, writeWhole } from "../files.ts";
+import { inFile, kindOf, openModel } from "../models.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
 import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
 import type { QuantizeFlags } from "./quantize.ts";
 
 export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
   guarded(flags, async (signal) => {
-    checkOutputs(flags.output);
     const started = performance.now();
     const recipe = flags.recipe ? await readRecipe(flags.recipe) : {};
     const options = chosenOptions(flags, recipe);
-    const model = await readBytes(path);
+    checkOutputs(flags, options.exclude);
+    const model = await openModel(path, "float");
     const dataset = await openData(flags.data, flags.labelOffset);
     const preprocessing = hasPreprocessing(flags) || !recipe.preprocessing ? await readPreprocessing(flags, dataset) : recipe.preprocessing;
     const labels = flags.labels ? await readLabels(flags.labels) : dataset.classes;
+    for (const output of [...flags.output, ...(flags.report ? [flags.report] : [])]) await prepareFolder(output);
     const executor = await createExecutor({ workers: flags.workers ?? defaultWorkers() });
     const bar = new ProgressBar();
     const work = { signal, executor, onProgress: bar.report, seed: options.seed };
@@ -43,7 +44,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       print("weights", `${quantized.weights.size} layers · int${options.weights} per ${options.granularity} · ${options.method}`);
 
       const wantsPlan = flags.output.some(isPlan) || flags.test !== undefined;
-      const plan = wantsPlan && !options.exclude.length ? lower(quantized, { residual: options.residual }) : undefined;
+      const plan = wantsPlan ? await inFile(path, () => lower(quantized, { residual: options.residual })) : undefined;
       const planBytes = plan && (await writePlan(plan));
       if (plan)
         print(
@@ -65,7 +66,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
 
       const written: { path: string; bytes: number }[] = [];
       const write = async (file: string, content: Uint8Array | string): Promise<void> => {
-        await mkdir(dirname(file), { recursive: true });
+        throwIfAborted(signal, file);
         await writeWhole(file, content);
         written.push({ path: file, bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length });
         print("wrote", `${file} · ${bytes(written.at(-1)!.bytes)}`);
@@ -87,6 +88,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
             dataset: flags.test ? await openData(flags.test, flags.labelOffset) : dataset,
             preprocessing,
             planBytes: planBytes?.length,
+            signal,
           }),
         );
       }
@@ -106,19 +108,26 @@ async function readLabels(path: string): Promise<string[]> {
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
 }
 
-const isPlan = (path: string): boolean => path.endsWith(".halftone");
+const isPlan = (path: string): boolean => kindOf(path) === "integer";
 
-function checkOutputs(outputs: readonly string[]): void {
-  for (const path of outputs) {
-    if (!/\.(halftone|onnx)$/.test(path)) {
-      throw new HalftoneError(
-        "OPTION_INVALID",
-        `--output ${path}`,
-        "another extension",
-        ".halftone (an integer program) or .onnx (a QDQ file)",
-      );
-    }
-  }
+function checkOutputs({ output, test }: QuantizeFlags, exclude: readonly string[]): void {
+  const unknown = output.find((path) => !kindOf(path));
+  if (unknown !== undefined)
+    throw new HalftoneError(
+      "OPTION_INVALID",
+      `--output ${unknown}`,
+      "another extension",
+      ".halftone (an integer program) or .onnx (a QDQ file)",
+    );
+  const program = output.some(isPlan) ? `--output ${output.find(isPlan)}` : test && `--test ${test}`;
+  if (exclude.length > 0 && program)
+    throw new HalftoneError(
+      "OPTION_INVALID",
+      `--exclude ${exclude.join(" ")}`,
+      `${program}, which asks for an integer program`,
+      "a QDQ file (.onnx) alone",
+      "An integer program has no float layers: nothing can be left out of it.",
+    );
 }
 
 const parametersOf = (quantized: Quantized): number =>

@@ -46,7 +46,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
         parse: parseCount,
         optional: true,
         placeholder: "N",
-        brief: "How many samples to calibrate on, from the beginning (512)",
+        brief: "How many samples to calibrate on, evenly spread over the data (512)",
       },
       ...preprocessFlags,
       weights: width("Weight codes"),

@@ -2,18 +2,20 @@ import { encodeNpy, memorySource, readElement, readNpyHeader } from "../../data/
 import { HalftoneError } from "../../errors.ts";
 import type { Plan } from "../../plan/types.ts";
 import { createSession, type InputTensor } from "../../runtime/index.ts";
-import { readBytes, writeWhole } from "../files.ts";
+import { prepareFolder, readBytes, writeWhole } from "../files.ts";
+import { openModel } from "../models.ts";
 import { guarded, printJson, say } from "../terminal.ts";
 import type { RunFlags } from "./run.ts";
 
 export const run = (flags: RunFlags, path: string): Promise<void> =>
   guarded(flags, async (signal) => {
-    const session = await createSession(await readBytes(path), { signal });
+    const session = await createSession(await openModel(path, "integer"), { signal });
     const names = (indices: readonly number[]): string[] => indices.map((i) => session.plan.values[i]!.name);
     const inputs: Record<string, InputTensor> = {};
     for (const [name, file] of assign(flags.input, names(session.plan.inputs), "--input"))
       inputs[name] = await readInput(file, name, session.plan);
     const targets = assign(flags.output, names(session.plan.outputs), "--output");
+    for (const file of targets.values()) await prepareFolder(file);
     const outputs = session.runBatch(inputs);
     const written = [];
     for (const [name, file] of targets) {
