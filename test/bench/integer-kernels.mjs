@@ -4,7 +4,8 @@
 // the best of its rounds. On a shared machine only the ratios compare between runs.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import wabt from "wabt";
+import { bareKernel } from "./bare.mjs";
+import { instantiateBare } from "./rounds.mjs";
 import "./typescript.mjs";
 
 const { prepareStep } = await import("../../src/runtime/step.ts");
@@ -20,30 +21,9 @@ const { values: options, positionals } = parseArgs({
 const pattern = new RegExp(positionals[0] ?? "");
 const module = await WebAssembly.compile(readFileSync(options.wasm));
 
-/** The reference: k pairs of both operands packed as int16, a 4×8 tile, 24 panels of 4 rows × 12 of 8 columns, K = 576. Nothing else. */
-async function bareKernel() {
-  const accumulators = Array.from({ length: 8 }, (_, i) => `(local $c${i} v128)`).join(" ");
-  const row = (m) => `(local.set $x (v128.load32_splat offset=${4 * m} (local.get $a)))
-    ${[0, 1].map((n) => `(local.set $c${2 * m + n} (i32x4.add (local.get $c${2 * m + n}) (i32x4.dot_i16x8_s (local.get $x) (local.get $w${n}))))`).join("\n")}`;
-  const text = `(module (memory (export "memory") 16)
-    (func $tile (param $a i32) (param $w i32) (param $end i32) (param $to i32) (local $x v128) (local $w0 v128) (local $w1 v128) ${accumulators}
-      (loop $k (local.set $w0 (v128.load (local.get $w))) (local.set $w1 (v128.load offset=16 (local.get $w)))
-        ${[0, 1, 2, 3].map(row).join("\n")}
-        (local.set $a (i32.add (local.get $a) (i32.const 16))) (local.set $w (i32.add (local.get $w) (i32.const 32)))
-        (br_if $k (i32.lt_u (local.get $w) (local.get $end))))
-      ${[0, 1, 2, 3, 4, 5, 6, 7].map((i) => `(v128.store offset=${16 * i} (local.get $to) (local.get $c${i}))`).join("\n")})
-    (func (export "run") (local $n i32) (local $m i32)
-      (loop $panels (local.set $m (i32.const 0))
-        (loop $tiles
-          (call $tile (i32.add (i32.const 0) (i32.mul (local.get $m) (i32.const 4608)))
-            (i32.add (i32.const 262144) (i32.mul (local.get $n) (i32.const 9216)))
-            (i32.add (i32.const 271360) (i32.mul (local.get $n) (i32.const 9216)))
-            (i32.add (i32.const 524288) (i32.mul (i32.add (i32.mul (local.get $n) (i32.const 48)) (local.get $m)) (i32.const 128))))
-          (br_if $tiles (i32.lt_u (local.tee $m (i32.add (local.get $m) (i32.const 1))) (i32.const 48))))
-        (br_if $panels (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 12))))))`;
-  const { buffer } = (await wabt()).parseWat("bare.wat", text, { simd: true }).toBinary({});
-  const { instance } = await WebAssembly.instantiate(buffer, {});
-  return { name: "bare int8 kernel, 192×96×576", operations: 2 * 192 * 96 * 576, run: instance.exports.run, form: "" };
+async function bareCandidate() {
+  const { operations, run } = await instantiateBare(await bareKernel("int8"));
+  return { name: "bare int8 kernel, 192×96×576", operations, run, form: "" };
 }
 
 /** One step in an instance of its own. */
@@ -114,7 +94,7 @@ function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, res
 }
 
 const candidates = [
-  await bareKernel(),
+  await bareCandidate(),
   await conv("direct 3×3 64→64, 28²", 28, 64, 64, 3, { direct: true }),
   await conv("direct 3×3 256→256, 14²", 14, 256, 256, 3, { direct: true }),
   await conv("direct 3×3 s2 64→128, 28²", 28, 64, 128, 3, { stride: 2 }),
