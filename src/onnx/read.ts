@@ -99,14 +99,24 @@ function isStandard(domain: string): boolean {
   return domain === "" || domain === "ai.onnx";
 }
 
+/** ONNX Runtime's spelling of these in its own domain, for types that ONNX took up later. */
+const borrowed: ReadonlySet<string> = new Set(["QuantizeLinear", "DequantizeLinear"]);
+
+function isKnown({ domain, opType }: NodeProto): boolean {
+  const row = operators.get(opType);
+  if (isStandard(domain)) return replaced.has(opType) || (row !== undefined && !row.domain);
+  return row?.domain === domain || (domain === "com.microsoft" && borrowed.has(opType));
+}
+
 /** Operators that upgrades or the importer replace. */
 const replaced: ReadonlySet<string> = new Set(["Constant", "Sum", "Upsample"]);
 
 /** @throws HalftoneError ONNX_UNSUPPORTED_OP with all nodes that nothing here can run, so that one look at the message is enough */
 function refuseUnsupported(proto: GraphProto): void {
   const refused = proto.node.flatMap((node, i) => {
-    const known = isStandard(node.domain) && (operators.has(node.opType) || replaced.has(node.opType)) && !hasSubgraph(node);
-    return known ? [] : [`${isStandard(node.domain) ? "" : `${node.domain}.`}${node.opType} '${nameOf(node, i)}'`];
+    return isKnown(node) && !hasSubgraph(node)
+      ? []
+      : [`${isStandard(node.domain) ? "" : `${node.domain}.`}${node.opType} '${nameOf(node, i)}'`];
   });
   if (refused.length === 0) return;
   const shown = refused.slice(0, 50).join(", ") + (refused.length > 50 ? ` and ${refused.length - 50} more` : "");

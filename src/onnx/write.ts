@@ -3,6 +3,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { isKnown } from "../graph/dims.ts";
 import type { Attribute, Fact, Graph, GraphNode } from "../graph/types.ts";
+import { operators } from "../ops/registry.ts";
 import {
   type AttributeProto,
   AttributeProto_AttributeType as Kind,
@@ -65,6 +66,7 @@ export function writeModel(graph: Graph): Uint8Array {
       create(NodeProtoSchema, {
         name,
         opType: op,
+        domain: operators.get(op)?.domain ?? "",
         input: [...inputs],
         output: [...outputs],
         attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
@@ -77,10 +79,18 @@ export function writeModel(graph: Graph): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(irVersion),
     producerName: "halftone",
-    opsetImport: [create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(newer ? 24 : opset) })],
+    opsetImport: [
+      create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(newer ? 24 : opset) }),
+      ...domainsOf(nodes).map((domain) => create(OperatorSetIdProtoSchema, { domain, version: 1n })),
+    ],
     graph: proto,
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+/** Domains besides ONNX's own. */
+function domainsOf(nodes: readonly GraphNode[]): string[] {
+  return [...new Set(nodes.flatMap(({ op }) => operators.get(op)?.domain ?? []))].sort();
 }
 
 const text = new TextEncoder();

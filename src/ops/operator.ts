@@ -7,6 +7,8 @@ import type { Fact, GraphNode, Tensor } from "../graph/types.ts";
 export interface Operator {
   /** ONNX name, e.g. "Conv". */
   readonly op: string;
+  /** Of operators that are not ONNX's own: "com.microsoft". */
+  readonly domain?: string | undefined;
   /** Fewest and most inputs. */
   readonly arity: readonly [number, number];
   /**

@@ -12,6 +12,7 @@ import { matmulOperators } from "./matmul.ts";
 import { normalizationOperators } from "./normalization.ts";
 import type { Operator } from "./operator.ts";
 import { poolOperators } from "./pool.ts";
+import { qlinearOperators } from "./qlinear.ts";
 import { quantizeOperators } from "./quantize.ts";
 import { reduceOperators } from "./reduce.ts";
 import { reshapeOperators } from "./reshape.ts";
@@ -39,6 +40,7 @@ const families: readonly (readonly Operator[])[] = [
   normalizationOperators,
   reduceOperators,
   quantizeOperators,
+  qlinearOperators,
 ];
 
 /** Every operator that the house knows, by its ONNX name: the rows of the families. */
