@@ -3,7 +3,7 @@ import { HalftoneError } from "../errors.ts";
 import { logicalElements } from "../plan/layout.ts";
 import type { PlanPreprocessing } from "../plan/program.ts";
 import type { PlanValue } from "../plan/types.ts";
-import { rowsOf } from "./rows.ts";
+import { copyRun, rowsOf } from "./rows.ts";
 import type { ImageLike, InputData, InputTensor } from "./tensors.ts";
 
 /** n samples of one input, in planes of the model's axes. */
@@ -79,17 +79,23 @@ export function samplesOf(input: InputTensor, value: PlanValue): Samples {
   return { data: input, count, batched: count > 1 };
 }
 
-/** 1.5 · 2⁵²: adding and subtracting it rounds half to even whatever is below 2⁵¹. */
+/** 1.5 · 2⁵²: adding and subtracting it rounds half to even whatever is below 2⁵¹; what is above stays far above any code. */
 const magic = 6755399441055744;
 
 /** code = clamp(rne(fround(x / scale)) + zeroPoint). */
 export function quantize(x: number, scale: number, zeroPoint: number): number {
-  const q = Math.min(Math.max(Math.fround(x / scale), -65_536), 65_536);
-  return Math.min(Math.max(q + magic - magic + zeroPoint, -128), 127);
+  const q = Math.fround(x / scale) + magic - magic + zeroPoint;
+  return Math.min(Math.max(q, -128), 127);
 }
 
-/** Codes of the 256 bytes, one row per channel of the first axis of images, or one for all. */
-function byteTable(value: PlanValue, preprocessing: PlanPreprocessing | undefined): { table: Int8Array; channels: number } {
+interface ByteTable {
+  /** Codes of the 256 bytes, a table per channel of the first axis of images, or one for all. */
+  readonly tables: readonly Int8Array[];
+  /** Runs that lie within one channel. */
+  readonly rows: ReturnType<typeof rowsOf>;
+}
+
+function byteTable(value: PlanValue, preprocessing: PlanPreprocessing | undefined): ByteTable {
   if (preprocessing === undefined)
     throw mismatch(value, "bytes", "float32 numbers or int8 codes", "The plan has no preprocessing that says what bytes mean.");
   const { scale, mean, std } = preprocessing;
@@ -101,16 +107,31 @@ function byteTable(value: PlanValue, preprocessing: PlanPreprocessing | undefine
     if (list.length !== 1 && list.length !== channels)
       throw mismatch(value, `a preprocessing ${name} of ${list.length} channels`, `1 or ${channels}`);
   }
-  const table = new Int8Array(channels * 256);
-  for (let c = 0; c < channels; c++) {
+  const tables = Array.from({ length: channels }, (_, c) => {
     const m = Math.fround(mean[mean.length === 1 ? 0 : c]!);
     const s = Math.fround(std[std.length === 1 ? 0 : c]!);
-    for (let v = 0; v < 256; v++) {
+    const codeOf = (v: number): number => {
       const x = Math.fround(Math.fround(Math.fround(v * scale) - m) / s);
-      table[c * 256 + v] = quantize(x, value.scale[0]!, value.zeroPoint);
-    }
+      return quantize(x, value.scale[0]!, value.zeroPoint);
+    };
+    return Int8Array.from({ length: 256 }, (_, v) => codeOf(v));
+  });
+  return { tables, rows: rowsOf(value, channels > 1 ? 1 : 0) };
+}
+
+/** Codes of numbers, `stride` apart. Returns NaN where one of them was not finite, else 0. */
+function quantizeRun(sample: Float32Array, memory: Int8Array, first: number, stride: number, scale: number, zeroPoint: number): number {
+  let sum = 0;
+  for (let i = 0; i < sample.length; i++) {
+    const x = sample[i]!;
+    sum += x - x;
+    memory[first + i * stride] = quantize(x, scale, zeroPoint);
   }
-  return { table, channels };
+  return sum;
+}
+
+function lookUpRun(sample: Uint8Array | Uint8ClampedArray, memory: Int8Array, first: number, stride: number, table: Int8Array): void {
+  for (let i = 0; i < sample.length; i++) memory[first + i * stride] = table[sample[i]!]!;
 }
 
 /** One input of the plan: writes samples at the value's place in linear memory. */
@@ -118,7 +139,7 @@ export class InputPort {
   readonly value: PlanValue;
   private readonly preprocessing: PlanPreprocessing | undefined;
   private readonly rows: ReturnType<typeof rowsOf>;
-  private bytes: { readonly table: Int8Array; readonly channels: number } | undefined;
+  private bytes: ByteTable | undefined;
 
   constructor(value: PlanValue, preprocessing: PlanPreprocessing | undefined) {
     this.value = value;
@@ -136,32 +157,27 @@ export class InputPort {
   }
 
   private writeNumbers(sample: Float32Array, memory: Int8Array): void {
-    const { length, stride } = this.rows;
+    const { length, stride, each } = this.rows;
     const { name, zeroPoint } = this.value;
     const scale = this.value.scale[0]!;
-    this.rows.each((logical, physical) => {
-      for (let i = 0; i < length; i++) {
-        const x = sample[logical + i]!;
-        if (x - x !== 0) throw new HalftoneError("NOT_FINITE", `input '${name}' element ${logical + i}`, `${x}`, "a finite number");
-        memory[physical + i * stride] = quantize(x, scale, zeroPoint);
-      }
+    each((logical, physical) => {
+      if (quantizeRun(sample.subarray(logical, logical + length), memory, physical, stride, scale, zeroPoint) === 0) return;
+      const at = sample.findIndex((x) => x - x !== 0);
+      throw new HalftoneError("NOT_FINITE", `input '${name}' element ${at}`, `${sample[at]}`, "a finite number");
     });
   }
 
   private writeCodes(sample: Int8Array, memory: Int8Array): void {
-    const { length, stride } = this.rows;
-    this.rows.each((logical, physical) => {
-      for (let i = 0; i < length; i++) memory[physical + i * stride] = sample[logical + i]!;
-    });
+    const { length, stride, each } = this.rows;
+    each((logical, physical) => copyRun(sample, logical, 1, memory, physical, stride, length));
   }
 
   private writeBytes(sample: Uint8Array | Uint8ClampedArray, memory: Int8Array): void {
-    const { table, channels } = (this.bytes ??= byteTable(this.value, this.preprocessing));
-    const { length, stride } = this.rows;
-    const plane = sample.length / channels;
-    this.rows.each((logical, physical) => {
-      const row = Math.floor(logical / plane) * 256;
-      for (let i = 0; i < length; i++) memory[physical + i * stride] = table[row + sample[logical + i]!]!;
+    const { tables, rows } = (this.bytes ??= byteTable(this.value, this.preprocessing));
+    const plane = sample.length / tables.length;
+    rows.each((logical, physical) => {
+      const table = tables[Math.floor(logical / plane)]!;
+      lookUpRun(sample.subarray(logical, logical + rows.length), memory, physical, rows.stride, table);
     });
   }
 }

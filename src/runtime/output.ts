@@ -1,7 +1,7 @@
 // The border on the way out: codes in the plan's order and pitch become arrays in the model's order.
 import { logicalElements } from "../plan/layout.ts";
 import type { PlanValue } from "../plan/types.ts";
-import { rowsOf } from "./rows.ts";
+import { copyRun, rowsOf } from "./rows.ts";
 import type { OutputTensor } from "./tensors.ts";
 
 type Codes = Int8Array | Int32Array;
@@ -61,10 +61,8 @@ export class OutputPort {
   /** @param memory of the value's type, from its first element on */
   read(memory: Codes, codes: Codes, index: number): void {
     const first = index * logicalElements(this.value);
-    const { length, stride } = this.rows;
-    this.rows.each((logical, physical) => {
-      for (let i = 0; i < length; i++) codes[first + logical + i] = memory[physical + i * stride]!;
-    });
+    const { length, stride, each } = this.rows;
+    each((logical, physical) => copyRun(memory, physical, stride, codes, first + logical, 1, length));
   }
 
   /** @param count samples, or undefined for one without a batch axis */
