@@ -1,7 +1,7 @@
 // Softmax, logistic and tanh in fixed point and by tables, and the L2 norm.
-import { expOnNegative, reciprocal } from "../../../src/ops/integer/gemmlowp.ts";
+import { expOnNegative, reciprocal } from "./gemmlowp.ts";
 import { doublingHigh, shiftAway, toCode } from "../../../src/ops/integer/requantize.ts";
-import { sigmoidTflite } from "../../../src/ops/integer/tflite.ts";
+import { sigmoidTflite } from "./int8.ts";
 import { type Case, type Factor, inputCodes, type Reference, type TfliteRounding, tensor, typeRange } from "./case.ts";
 import { inverseSquareRoot, rescale } from "./fixedpoint.ts";
 import { expTable, interpolate, reciprocalTable, sigmoidTable } from "./tables.ts";

@@ -1,6 +1,6 @@
 // The cases of TensorFlow Lite's golden vectors, and what every family of references needs of them.
 import type { CodeRange } from "../../../src/ops/integer/requantize.ts";
-import type { Factor, TfliteRounding } from "../../../src/ops/integer/tflite.ts";
+import type { Factor, TfliteRounding } from "./int8.ts";
 
 export type { Factor, TfliteRounding };
 

@@ -1,6 +1,6 @@
 // Sums, products, rectifiers and changes of scale, element by element.
 import { toCode } from "../../../src/ops/integer/requantize.ts";
-import { hardSwishTflite, leakyReluTflite, mulTflite } from "../../../src/ops/integer/tflite.ts";
+import { hardSwishTflite, leakyReluTflite, mulTflite } from "./int8.ts";
 import { activationRange, broadcast, type Case, factor, inputCodes, type Reference, tensor, typeRange } from "./case.ts";
 import { rescale } from "./fixedpoint.ts";
 

@@ -1,5 +1,5 @@
 // Scalars of TensorFlow Lite's and gemmlowp's fixed-point arithmetic.
-import { doublingHigh16, expOnNegative, logistic, oneOverOnePlus, reciprocal, tanh } from "../../../src/ops/integer/gemmlowp.ts";
+import { doublingHigh16, expOnNegative, logistic, oneOverOnePlus, reciprocal, tanh } from "./gemmlowp.ts";
 import { doublingHigh, quantizeMultiplier, requantize, shiftAway } from "../../../src/ops/integer/requantize.ts";
 import { type Factor, type Reference, rows, type TfliteRounding } from "./case.ts";
 

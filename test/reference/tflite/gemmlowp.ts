@@ -1,7 +1,7 @@
 // gemmlowp's fixed-point functions, which TensorFlow Lite's integer softmax, logistic and tanh are made of. Not an arithmetic of the
 // runtime (which has tables): kept so that its golden vectors check the primitives they share with requantization.
 // A Q format with i integer bits holds x · 2^(31 − i) in int32. Source: gemmlowp, fixedpoint/fixedpoint.h.
-import { doublingHigh, shiftAway } from "./requantize.ts";
+import { doublingHigh, shiftAway } from "../../../src/ops/integer/requantize.ts";
 
 const one0 = 2147483647;
 

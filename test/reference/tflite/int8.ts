@@ -2,7 +2,7 @@
 // in plain TypeScript: references for comparing with its programs, never part of a plan.
 // Source: tensorflow/tflite-micro, kernels/internal/reference.
 import { doublingHigh16, doublingHighTruncated16, expOnNegative, logistic, reciprocal, shiftLeftSaturating16, tanh } from "./gemmlowp.ts";
-import { type CodeRange, doublingHigh, type Rounding, requantize, shiftAway, toCode } from "./requantize.ts";
+import { type CodeRange, doublingHigh, type Rounding, requantize, shiftAway, toCode } from "../../../src/ops/integer/requantize.ts";
 
 /** A real factor multiplier · 2^(shift − 31); negative multipliers are applied as minus the rescale by their magnitude. */
 export interface Factor {
