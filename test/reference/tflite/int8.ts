@@ -1,8 +1,8 @@
 // TensorFlow Lite's int8 operators whose arithmetic differs from the runtime's (three roundings in an addition, fixed-point exponentials),
 // in plain TypeScript: references for comparing with its programs, never part of a plan.
 // Source: tensorflow/tflite-micro, kernels/internal/reference.
-import { doublingHigh16, doublingHighTruncated16, expOnNegative, logistic, reciprocal, shiftLeftSaturating16, tanh } from "./gemmlowp.ts";
-import { type CodeRange, doublingHigh, type Rounding, requantize, shiftAway, toCode } from "../../../src/ops/integer/requantize.ts";
+import { doublingHigh16, doublingHighTruncated16, logistic, shiftLeftSaturating16, tanh } from "./gemmlowp.ts";
+import { type CodeRange, type Rounding, requantize, shiftAway, toCode } from "../../../src/ops/integer/requantize.ts";
 
 /** A real factor multiplier · 2^(shift − 31); negative multipliers are applied as minus the rescale by their magnitude. */
 export interface Factor {
@@ -18,21 +18,6 @@ function rescale(x: number, { multiplier, shift }: Factor, rounding: TfliteRound
 
 const int8: CodeRange = { zero: 0, lo: -128, hi: 127 };
 
-/** (a ± b) of differences code − zero point: both shifted left by 20 and rescaled to twice the larger scale, then the sum to the output's. */
-export function addTflite(
-  a: number,
-  b: number,
-  fa: Factor,
-  fb: Factor,
-  out: Factor,
-  sign: 1 | -1,
-  range: CodeRange,
-  r: TfliteRounding,
-): number {
-  const sum = rescale(a * (1 << 20), fa, r) + sign * rescale(b * (1 << 20), fb, r);
-  return toCode(rescale(sum, out, r), range);
-}
-
 /** a · b of differences code − zero point. */
 export function mulTflite(a: number, b: number, out: Factor, range: CodeRange, r: TfliteRounding): number {
   return toCode(rescale(a * b, out, r), range);
@@ -43,18 +28,6 @@ export function leakyReluTflite(x: number, slope: number, positive: Factor, nega
   return toCode(x >= 0 ? rescale(x, positive, r) : rescale(x * slope, negative, r), { ...int8, zero });
 }
 
-/** The sum of n differences, rescaled. */
-export function sumTflite(sum: number, out: Factor, zero: number, r: TfliteRounding): number {
-  return toCode(rescale(sum, out, r), { ...int8, zero });
-}
-
-/** The mean of n differences: 1 / n goes into the multiplier, which is first shifted left to keep its bits. */
-export function meanTflite(sum: number, n: number, { multiplier, shift }: Factor, zero: number, r: TfliteRounding): number {
-  const bits = Math.min(31 - Math.clz32(n), 32, 31 + shift);
-  const divided = Number((BigInt(multiplier) << BigInt(bits)) / BigInt(n));
-  return sumTflite(sum, { multiplier: divided, shift: shift - bits }, zero, r);
-}
-
 /** logistic (8 fraction bits, zero point −128) or tanh (7, zero point 0) of a difference; beyond ±radius the output saturates. */
 export function sigmoidTflite(kind: "logistic" | "tanh", x: number, input: Factor, radius: number, r: TfliteRounding): number {
   if (x <= -radius) return -128;
@@ -63,19 +36,10 @@ export function sigmoidTflite(kind: "logistic" | "tanh", x: number, input: Facto
   return kind === "logistic" ? toCode(shiftAway(logistic(q4), 23), { ...int8, zero: -128 }) : toCode(shiftAway(tanh(q4), 24), int8);
 }
 
-/** Softmax of one row of codes: output scale 1/256, zero point −128. Differences below `least` give the lowest code. */
-export function softmaxTflite(x: readonly number[], input: Factor, least: number, r: TfliteRounding): number[] {
-  const top = Math.max(...x);
-  const exponentials = x.map((code) => (code - top < least ? undefined : expOnNegative(rescale(code - top, input, r), 5)));
-  const sum = exponentials.reduce<number>((s, e) => s + (e === undefined ? 0 : shiftAway(e, 12)), 0);
-  const { value, bits } = reciprocal(sum, 12);
-  return exponentials.map((e) => (e === undefined ? -128 : toCode(shiftAway(doublingHigh(value, e), bits + 23), { ...int8, zero: -128 })));
-}
-
-/** int16 multiplier · 2^(exponent − 15). */
+/** A 16-bit factor multiplier · 2^(shift − 15). */
 export interface Factor16 {
   readonly multiplier: number;
-  readonly exponent: number;
+  readonly shift: number;
 }
 
 /** Hard-swish of a difference x in 16-bit fixed point. */
