@@ -8,6 +8,8 @@ class Div {}
 class Min {}
 class Max {}
 class PRelu {}
+class Slope {}
+class Equal {}
 
 function value<F>(x: v128, y: v128): v128 {
   if (idof<F>() == idof<Add>()) return f32x4.add(x, y);
@@ -17,6 +19,8 @@ function value<F>(x: v128, y: v128): v128 {
   // min and max are slow and pmin, pmax drop a NaN of the second operand: it is put back.
   if (idof<F>() == idof<Min>()) return v128.bitselect(y, f32x4.pmin(x, y), f32x4.ne(y, y));
   if (idof<F>() == idof<Max>()) return v128.bitselect(y, f32x4.pmax(x, y), f32x4.ne(y, y));
+  if (idof<F>() == idof<Slope>()) return v128.bitselect(y, f32x4.splat(1), f32x4.lt(x, f32x4.splat(0)));
+  if (idof<F>() == idof<Equal>()) return v128.and(f32x4.splat(1), f32x4.eq(x, y));
   return v128.bitselect(f32x4.mul(x, y), x, f32x4.lt(x, f32x4.splat(0)));
 }
 
@@ -135,6 +139,26 @@ export function prelu(
   b0: i32, b1: i32, b2: i32, b3: i32,
 ): void {
   map<PRelu>(dst, a, b, d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
+/** 1, or b where a is below 0: the slope of `prelu` */
+export function slope(
+  dst: usize, a: usize, b: usize,
+  d0: i32, d1: i32, d2: i32, d3: i32,
+  a0: i32, a1: i32, a2: i32, a3: i32,
+  b0: i32, b1: i32, b2: i32, b3: i32,
+): void {
+  map<Slope>(dst, a, b, d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3);
+}
+
+/** 1 where a equals b, else 0 */
+export function equal(
+  dst: usize, a: usize, b: usize,
+  d0: i32, d1: i32, d2: i32, d3: i32,
+  a0: i32, a1: i32, a2: i32, a3: i32,
+  b0: i32, b1: i32, b2: i32, b3: i32,
+): void {
+  map<Equal>(dst, a, b, d0, d1, d2, d3, a0, a1, a2, a3, b0, b1, b2, b3);
 }
 
 /** aᵇ of the C standard library, computed in software: the same bits everywhere. Scalar, about 20 ns an element. */

@@ -1,12 +1,13 @@
 import { HalftoneError } from "../errors.ts";
 import { isKnown, productOfDims, substituteDim } from "../graph/dims.ts";
 import type { Dim, Graph, Tensor } from "../graph/types.ts";
+import type { DeviceTensor } from "./types.ts";
 
 /**
  * Feeds against the graph's inputs: all there, none more, right types, known sizes equal, a symbol of one size everywhere.
  * @throws HalftoneError INPUT_MISSING, INPUT_MISMATCH
  */
-export function checkFeeds(graph: Graph, feeds: ReadonlyMap<string, Tensor>): void {
+export function checkFeeds(graph: Graph, feeds: ReadonlyMap<string, Tensor | DeviceTensor>): void {
   const known = graph.inputs.map((name) => `'${name}'`).join(", ");
   for (const name of feeds.keys()) {
     if (!graph.inputs.includes(name)) {
@@ -28,11 +29,12 @@ export function checkFeeds(graph: Graph, feeds: ReadonlyMap<string, Tensor>): vo
   }
 }
 
-function checkFeed(name: string, feed: Tensor, graph: Graph, symbols: Map<string, number>): void {
+function checkFeed(name: string, feed: Tensor | DeviceTensor, graph: Graph, symbols: Map<string, number>): void {
   const fact = graph.facts.get(name);
   const place = `input '${name}'`;
-  if (fact && feed.dtype !== fact.dtype) throw new HalftoneError("INPUT_MISMATCH", place, feed.dtype, fact.dtype);
-  if (feed.data.length !== productOfDims(feed.dims)) {
+  const dtype = "ptr" in feed ? "float32" : feed.dtype;
+  if (fact && dtype !== fact.dtype) throw new HalftoneError("INPUT_MISMATCH", place, dtype, fact.dtype);
+  if ("data" in feed && feed.data.length !== productOfDims(feed.dims)) {
     throw new HalftoneError("INPUT_MISMATCH", place, `${feed.data.length} elements`, `${productOfDims(feed.dims)} for ${show(feed.dims)}`);
   }
   const dims = fact?.dims;

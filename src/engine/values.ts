@@ -5,6 +5,11 @@ import type { FloatKernels } from "./kernels.ts";
 import { LinearMemory } from "./memory.ts";
 import type { DeviceTensor, Layout } from "./types.ts";
 
+/** Where a value starts: a host tensor, memory of its own, or memory `lent` by its owner, which is neither freed nor written over. */
+export type Source =
+  | { readonly host: Tensor; readonly constant?: boolean }
+  | { readonly device: DeviceTensor; readonly lent?: "activation" | "variable" };
+
 /**
  * One value while it lives: on the host (row-major tensor), in linear memory in one or both layouts, or on both sides.
  * Each form is made when first asked for and then kept, so a conversion happens once however many steps read it.
@@ -16,12 +21,14 @@ export class Value {
   readonly layout: Layout;
   readonly #home: Device;
   readonly #constant: boolean;
+  readonly #lent: "activation" | "variable" | undefined;
   #host: Tensor | undefined;
   readonly #forms: Map<Layout, DeviceTensor> = new Map();
 
-  constructor(home: Device, source: { host: Tensor; constant?: boolean } | { device: DeviceTensor }) {
+  constructor(home: Device, source: Source) {
     this.#home = home;
     this.#constant = "host" in source && (source.constant ?? false);
+    this.#lent = "device" in source ? source.lent : undefined;
     if ("host" in source) {
       this.#host = source.host;
       this.dtype = source.host.dtype;
@@ -37,6 +44,16 @@ export class Value {
 
   get isConstant(): boolean {
     return this.#constant;
+  }
+
+  /** True for weights, learned or not: they stay row-major, and activations adapt to them. */
+  get isWeight(): boolean {
+    return this.#constant || this.#lent === "variable";
+  }
+
+  /** True when a result may be written over it. */
+  get isOwn(): boolean {
+    return !this.#constant && this.#lent === undefined;
   }
 
   get size(): number {
@@ -64,6 +81,19 @@ export class Value {
       form = this.#make(layout);
       this.#forms.set(layout, form);
     }
+    return form;
+  }
+
+  /** The value in linear memory for somebody who may change it there: other forms are made anew when asked for. */
+  exposed(): DeviceTensor {
+    const form = this.device(this.layout);
+    assert(!this.isConstant, "constants do not change");
+    for (const [layout, { ptr }] of this.#forms) {
+      if (layout === form.layout) continue;
+      this.#forms.delete(layout);
+      if (ptr !== form.ptr) this.#home.memory.free(ptr);
+    }
+    this.#host = undefined;
     return form;
   }
 
@@ -99,7 +129,9 @@ export class Value {
   /** Frees its linear memory; constants stay. */
   free(): void {
     if (this.isConstant) return;
-    for (const ptr of new Set([...this.#forms.values()].map((form) => form.ptr))) this.#home.memory.free(ptr);
+    const pointers = new Set([...this.#forms.values()].map((form) => form.ptr));
+    if (this.#lent) pointers.delete(this.#forms.get(this.layout)!.ptr);
+    for (const ptr of pointers) this.#home.memory.free(ptr);
     this.#forms.clear();
   }
 }

@@ -4,7 +4,7 @@ import type { DeviceTensor, ForwardKernel } from "../engine/types.ts";
 import type { GraphNode, Tensor } from "../graph/types.ts";
 import { broadcastStrides, collapse, forFour, sizeOf, stridesOf } from "./strided.ts";
 
-type BinaryKernel = "add" | "sub" | "mul" | "div" | "min" | "max" | "prelu" | "pow";
+export type BinaryKernel = "add" | "sub" | "mul" | "div" | "min" | "max" | "prelu" | "slope" | "equal" | "pow";
 
 /** y = f(a, b), both spread over the sizes of y. `a` may be y itself. */
 export function runBinary(kernels: FloatKernels, kernel: BinaryKernel, y: DeviceTensor, a: DeviceTensor, b: DeviceTensor): void {

@@ -1,12 +1,22 @@
 // Gradients of a convolution y = x ∗ w: of its input and of its weights. Activations are channels-last.
 import type { FloatKernels } from "../engine/kernels.ts";
-import type { DeviceTensor, ForwardContext } from "../engine/types.ts";
+import type { DeviceTensor, ForwardContext, GradientKernel } from "../engine/types.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { algorithmFor, runConvolution } from "./conv.forward.ts";
-import { type Convolution, convolutionOf, type Filters, filtersOf, mirrored, noClamp } from "./conv.geometry.ts";
+import {
+  type Convolution,
+  convolutionOf,
+  type Filters,
+  filtersOf,
+  fitsKernels,
+  mirrored,
+  noClamp,
+  transposedConvolutionOf,
+} from "./conv.geometry.ts";
 import { scatter } from "./conv.transposed.ts";
 import { tiledWeightGradient } from "./conv.winograd.gradient.ts";
 import { padded } from "./packed.ts";
+import { sizeOf } from "./strided.ts";
 
 type Context = ForwardContext<FloatKernels>;
 
@@ -35,11 +45,15 @@ export function inputGradient(context: Context, node: GraphNode, dy: DeviceTenso
  */
 export function weightGradient(context: Context, node: GraphNode, x: DeviceTensor, dy: DeviceTensor, dw: DeviceTensor): void {
   const s = convolutionOf(node, x.dims, dw.dims, dy.dims);
-  const filters = filtersOf(dw, s);
+  filterGradient(context, s, x.ptr, dy.ptr, filtersOf(dw, s));
+}
+
+/** `weightGradient` of a convolution of any origin. */
+function filterGradient(context: Context, s: Convolution, x: number, dy: number, dw: Filters): void {
   const algorithm = algorithmFor(s);
-  if (algorithm === "winograd4") tiledWeightGradient(context, s, x.ptr, dy.ptr, filters);
-  else if (algorithm === "depthwise" && s.o === s.c) depthwiseGradient(context, s, x.ptr, dy.ptr, filters);
-  else directGradient(context, s, x.ptr, dy.ptr, filters);
+  if (algorithm === "winograd4") tiledWeightGradient(context, s, x, dy, dw);
+  else if (algorithm === "depthwise" && s.o === s.c) depthwiseGradient(context, s, x, dy, dw);
+  else directGradient(context, s, x, dy, dw);
 }
 
 /** First output position whose tap lies inside the image, and one beyond the last. */
@@ -99,3 +113,40 @@ function depthwiseGradient(context: Context, s: Convolution, x: number, dy: numb
   }
   kernels.copy4(dw.ptr, sums, 1, 1, taps, s.c, 0, 0, s.c, 1, 0, 0, dw.tap, dw.group);
 }
+
+/** Sums of channels-last dy over images and pixels. */
+function biasGradient({ kernels }: Context, dy: DeviceTensor, db: DeviceTensor): void {
+  const channels = dy.dims[1]!;
+  kernels.sum(db.ptr, dy.ptr, 1, sizeOf(dy.dims) / channels, channels, 1);
+}
+
+/** The gradient of x reads w, that of w reads x, that of the bias reads nothing. */
+const reads = [{ inputs: [1] }, { inputs: [0] }, {}];
+
+export const convolutionGradients: readonly GradientKernel<FloatKernels>[] = [
+  {
+    op: "Conv",
+    layout: "channels-last",
+    reads,
+    accepts: (_, dims) => fitsKernels(dims),
+    backward(context, node, [x, weights], _, [dy], [dx, dw, db]) {
+      if (dx) inputGradient(context, node, dy!, weights!, dx);
+      if (dw) weightGradient(context, node, x!, dy!, dw);
+      if (db) biasGradient(context, dy!, db);
+    },
+  },
+  {
+    // The adjoint of a convolution: its gradients are the convolution itself, and that convolution's with x and dy in each other's place.
+    op: "ConvTranspose",
+    layout: "channels-last",
+    reads,
+    accepts: (_, dims) => fitsKernels(dims),
+    backward(context, node, [x, weights], _, [dy], [dx, dw, db]) {
+      const s = transposedConvolutionOf(node, x!.dims, weights!.dims, dy!.dims);
+      const operands = { context, node, x: dy!.ptr, bias: 0, clamp: noClamp };
+      if (dx) runConvolution({ ...operands, filters: filtersOf(weights!, s), y: dx.ptr }, s);
+      if (dw) filterGradient(context, s, dy!.ptr, x!.ptr, filtersOf(dw, s));
+      if (db) biasGradient(context, dy!, db);
+    },
+  },
+];

@@ -9,16 +9,16 @@ import { number } from "./shape.ts";
 
 type Context = ForwardContext<FloatKernels>;
 
-const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
+export const product = (sizes: readonly number[]): number => sizes.reduce((p, size) => p * size, 1);
 
 /** The matrices of one operand of MatMul: rank-1 operands become a row or a column. */
-function matricesOf(dims: readonly number[], side: "left" | "right"): { batch: readonly number[]; rows: number; columns: number } {
+export function matricesOf(dims: readonly number[], side: "left" | "right"): { batch: readonly number[]; rows: number; columns: number } {
   const [rows, columns] = dims.length > 1 ? dims.slice(-2) : side === "left" ? [1, dims[0]] : [dims[0], 1];
   return { batch: dims.slice(0, -2), rows: rows!, columns: columns! };
 }
 
 /** Number of the operand's matrix that matrix `index` of the broadcast batch reads. */
-function broadcastIndex(index: number, batch: readonly number[], own: readonly number[]): number {
+export function broadcastIndex(index: number, batch: readonly number[], own: readonly number[]): number {
   let from = 0;
   let step = 1;
   for (let a = batch.length - 1, b = own.length - 1; b >= 0; a--, b--) {
@@ -53,7 +53,7 @@ function matMul(context: Context, node: GraphNode, left: DeviceTensor, right: De
   }
 }
 
-function broadcastBatch(a: readonly number[], b: readonly number[]): number[] {
+export function broadcastBatch(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => Math.max(a[a.length - rank + i] ?? 1, b[b.length - rank + i] ?? 1));
 }
@@ -107,7 +107,8 @@ function scaled(context: Context, node: GraphNode, c: DeviceTensor): DeviceTenso
   return { ...c, ptr };
 }
 
-const whole = (dims: readonly number[] | undefined): boolean => dims !== undefined && dims.length > 0 && dims.every((size) => size > 0);
+export const whole = (dims: readonly number[] | undefined): boolean =>
+  dims !== undefined && dims.length > 0 && dims.every((size) => size > 0);
 
 export const matrixKernels: readonly ForwardKernel<FloatKernels>[] = [
   {

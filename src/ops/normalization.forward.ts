@@ -6,10 +6,10 @@ import { sizeOf } from "./strided.ts";
 
 type Row = ForwardKernel<FloatKernels>;
 
-const epsilonOf = (node: GraphNode): number => Math.fround(number(node, "epsilon", 1e-5));
+export const epsilonOf = (node: GraphNode): number => Math.fround(number(node, "epsilon", 1e-5));
 
 /** Scale s = γ / √(variance + ε) and shift β − mean · s, in float64, once per node. */
-function affineOf(context: ForwardContext<FloatKernels>, node: GraphNode): { scale: number; shift: number } {
+export function affineOf(context: ForwardContext<FloatKernels>, node: GraphNode): { scale: number; shift: number } {
   const [gamma, beta, mean, variance] = node.inputs.slice(1).map((name) => context.constant(name)!.data as Float32Array);
   const epsilon = epsilonOf(node);
   const factor = (c: number): number => gamma![c]! / Math.sqrt(variance![c]! + epsilon);

@@ -5,7 +5,7 @@ import type { GraphNode } from "../graph/types.ts";
 import { number, numbersAttribute } from "./shape.ts";
 import { paddingOf, windowOf } from "./windows.ts";
 
-interface Axis {
+export interface Axis {
   readonly size: number;
   readonly out: number;
   readonly kernel: number;
@@ -19,7 +19,7 @@ interface Axis {
 const oneRow: Axis = { size: 1, out: 1, kernel: 1, stride: 1, dilation: 1, before: 0, after: 0 };
 
 /** Rows and columns of a pool. */
-function axesOf(node: GraphNode, x: readonly number[], y: readonly number[]): [Axis, Axis] {
+export function axesOf(node: GraphNode, x: readonly number[], y: readonly number[]): [Axis, Axis] {
   const window = windowOf(node, numbersAttribute(node, "kernel_shape")!);
   const axes = window.kernel.map((kernel, i): Axis => {
     const size = x[i + 2]!;
@@ -29,7 +29,7 @@ function axesOf(node: GraphNode, x: readonly number[], y: readonly number[]): [A
   return axes.length === 1 ? [oneRow, axes[0]!] : [axes[0]!, axes[1]!];
 }
 
-type Shape = readonly [
+export type Shape = readonly [
   h: number,
   w: number,
   c: number,
@@ -45,6 +45,10 @@ type Shape = readonly [
   dw: number,
 ];
 
+export function shapeOf(c: number, r: Axis, s: Axis): Shape {
+  return [r.size, s.size, c, r.out, s.out, r.kernel, s.kernel, r.stride, s.stride, r.before, s.before, r.dilation, s.dilation];
+}
+
 type Pool = (kernels: FloatKernels, node: GraphNode, dst: number, src: number, shape: Shape, rows: Axis, columns: Axis) => void;
 
 const max: Pool = (kernels, _, dst, src, shape) => kernels.maxPool(dst, src, ...shape);
@@ -55,21 +59,7 @@ const average: Pool = (kernels, node, dst, src, shape, rows, columns) =>
 function run(pool: Pool, kernels: FloatKernels, node: GraphNode, x: DeviceTensor, y: DeviceTensor): void {
   const [images, c] = x.dims as [number, number];
   const [r, s] = axesOf(node, x.dims, y.dims);
-  const shape: Shape = [
-    r.size,
-    s.size,
-    c,
-    r.out,
-    s.out,
-    r.kernel,
-    s.kernel,
-    r.stride,
-    s.stride,
-    r.before,
-    s.before,
-    r.dilation,
-    s.dilation,
-  ];
+  const shape = shapeOf(c, r, s);
   for (let i = 0; i < images; i++) {
     pool(kernels, node, y.ptr + i * r.out * s.out * c * 4, x.ptr + i * r.size * s.size * c * 4, shape, r, s);
   }

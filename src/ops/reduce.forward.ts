@@ -7,15 +7,15 @@ import { copyStrided, physicalOrder, sizeOf, stridesOf } from "./strided.ts";
 
 type Context = ForwardContext<FloatKernels>;
 /** [outer, n, inner] → [outer, inner] */
-type Reduce = (kernels: FloatKernels, dst: number, src: number, outer: number, n: number, inner: number) => void;
+export type Reduce = (kernels: FloatKernels, dst: number, src: number, outer: number, n: number, inner: number) => void;
 
-const sum: Reduce = (kernels, dst, src, outer, n, inner) => kernels.sum(dst, src, outer, n, inner, 1);
+export const sum: Reduce = (kernels, dst, src, outer, n, inner) => kernels.sum(dst, src, outer, n, inner, 1);
 const mean: Reduce = (kernels, dst, src, outer, n, inner) => kernels.sum(dst, src, outer, n, inner, n);
 const max: Reduce = (kernels, dst, src, outer, n, inner) => kernels.maximum(dst, src, outer, n, inner);
 const min: Reduce = (kernels, dst, src, outer, n, inner) => kernels.minimum(dst, src, outer, n, inner);
 
 /** Axes from input 1 or the attribute; undefined for a node that reduces nothing. */
-function axesOf(node: GraphNode, rank: number, constant: (name: string) => Tensor | undefined): readonly number[] | undefined {
+export function axesOf(node: GraphNode, rank: number, constant: (name: string) => Tensor | undefined): readonly number[] | undefined {
   const tensor = node.inputs[1] ? constant(node.inputs[1]) : undefined;
   const given = tensor ? knownNumbers(factOf(tensor)) : numbersAttribute(node, "axes");
   if (given && given.length > 0) return given.map((axis) => axisOf(node, axis, rank));
@@ -26,7 +26,7 @@ function axesOf(node: GraphNode, rank: number, constant: (name: string) => Tenso
  * Reduces `axes` of x into y, whose sizes keep or drop them. In place where the reduced axes are neighbours in memory and the others
  * stand as y wants them (an average over the pixels of a channels-last image); else from a copy with the reduced axes last.
  */
-function reduce(context: Context, reducer: Reduce, x: DeviceTensor, y: DeviceTensor, axes: readonly number[]): void {
+export function reduceInto(context: Context, reducer: Reduce, x: DeviceTensor, y: DeviceTensor, axes: readonly number[]): void {
   const { kernels } = context;
   const reduced = new Set(axes);
   const physical = physicalOrder(x.dims.length, x.layout);
@@ -70,7 +70,7 @@ function row(op: string, reducer: Reduce): ForwardKernel<FloatKernels> {
     layout: "any",
     accepts: (node, [dims], constant) => !dims!.includes(0) && axesOf(node, dims!.length, constant) !== undefined && known(node, constant),
     run(context, node, [x], [y]) {
-      reduce(context, reducer, x!, y!, axesOf(node, x!.dims.length, context.constant)!);
+      reduceInto(context, reducer, x!, y!, axesOf(node, x!.dims.length, context.constant)!);
     },
   };
 }
@@ -84,7 +84,7 @@ function pool(op: string, reducer: Reduce): ForwardKernel<FloatKernels> {
     op,
     layout: "any",
     accepts: (_, [dims]) => dims!.length >= 3 && !dims!.includes(0),
-    run: (context, _, [x], [y]) => reduce(context, reducer, x!, y!, x!.dims.map((__, axis) => axis).slice(2)),
+    run: (context, _, [x], [y]) => reduceInto(context, reducer, x!, y!, x!.dims.map((__, axis) => axis).slice(2)),
   };
 }
 

@@ -58,6 +58,13 @@ const rows: readonly Row[] = [
   },
 ];
 
+const rowOf: ReadonlyMap<string, Row> = new Map(rows.map((r) => [r.op, r]));
+
+/** alpha and beta of a node's kernel, for its gradient. */
+export function parametersOf(node: GraphNode, constant: Constant): readonly [number, number] {
+  return rowOf.get(node.op)!.parameters(node, constant);
+}
+
 export const unaryKernels: readonly ForwardKernel<FloatKernels>[] = rows.map((r) => ({
   op: r.op,
   layout: "any",
