@@ -36,10 +36,10 @@ export function sigmoidTflite(kind: "logistic" | "tanh", x: number, input: Facto
   return kind === "logistic" ? toCode(shiftAway(logistic(q4), 23), { ...int8, zero: -128 }) : toCode(shiftAway(tanh(q4), 24), int8);
 }
 
-/** A 16-bit factor multiplier · 2^(shift − 15). */
+/** int16 multiplier · 2^(exponent − 15). */
 export interface Factor16 {
   readonly multiplier: number;
-  readonly shift: number;
+  readonly exponent: number;
 }
 
 /** Hard-swish of a difference x in 16-bit fixed point. */
