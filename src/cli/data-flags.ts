@@ -84,7 +84,11 @@ export const hasPreprocessing = (flags: PreprocessFlags): boolean =>
 /** Flags over the file's settings over the defaults of the data's format. */
 export async function readPreprocessing(flags: PreprocessFlags, dataset: Dataset): Promise<Preprocessing> {
   const [first] = await dataset.read(0, 1);
-  const defaults = defaultPreprocessing(first!.format);
+  return chosenPreprocessing(flags, defaultPreprocessing(first!.format));
+}
+
+/** Flags over the file's settings over defaults. */
+export async function chosenPreprocessing(flags: PreprocessFlags, defaults: Preprocessing): Promise<Preprocessing> {
   const file = flags.preprocess ? readPreprocessorConfig(await readText(flags.preprocess), flags.preprocess) : undefined;
   for (const note of file?.notes ?? []) process.stderr.write(`${flags.preprocess}: ${note}\n`);
   const base = file?.preprocessing ?? defaults;

@@ -44,6 +44,12 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));
 }
 
+/** Names of classes, one a line. */
+export async function readLabels(path: string): Promise<string[]> {
+  const lines = (await readText(path)).split(/\r?\n/);
+  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+}
+
 /**
  * Makes the folder of an output, before work whose result could otherwise not be kept.
  *

@@ -3,7 +3,8 @@ import { createEngine } from "../../engine/index.ts";
 import { prepare } from "../../graph/prepare.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { readModel } from "../../onnx/read.ts";
-import { createSession } from "../../runtime/index.ts";
+import { createSession, type Session } from "../../runtime/index.ts";
+import { profileRows } from "../../report/profile.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
 import { bytes, guarded, printJson, say, table } from "../terminal.ts";
 import type { BenchFlags } from "./bench.ts";
@@ -22,6 +23,7 @@ export const run = (flags: BenchFlags, path: string): Promise<void> =>
   guarded(flags, async (signal) => {
     if (flags.rounds < 1) throw new HalftoneError("OPTION_INVALID", "--rounds", String(flags.rounds), "1 or more");
     const files = flags.against === undefined ? [path] : [path, flags.against];
+    if (flags.layers) return layers(flags, path);
     const contenders = await Promise.all(files.map((file) => inFile(file, () => open(file))));
     const repeats = contenders.map(warmUp);
     const times: number[][] = contenders.map(() => []);
@@ -52,13 +54,32 @@ async function open(file: string): Promise<Contender> {
     return { file, memory: engine.memory.buffer.byteLength, once: () => void engine.run(feeds) };
   }
   const session = await createSession(content);
-  const inputs = Object.fromEntries(
-    session.plan.inputs.map((i) => {
-      const { name, dims } = session.plan.values[i]!;
-      return [name, Int8Array.from({ length: dims.reduce((product, d) => product * d, 1) }, (_, k) => (k * 37) & 127)];
-    }),
-  );
+  const inputs = codesFor(session);
   return { file, memory: session.bytes.total, once: () => void session.run(inputs) };
+}
+
+function codesFor({ plan }: Session): Record<string, Int8Array> {
+  const size = (i: number): number => plan.values[i]!.dims.reduce((product, d) => product * d, 1);
+  return Object.fromEntries(plan.inputs.map((i) => [plan.values[i]!.name, Int8Array.from({ length: size(i) }, (_, k) => (k * 37) & 127)]));
+}
+
+async function layers(flags: BenchFlags, path: string): Promise<void> {
+  const session = await createSession(await openModel(path, "integer"));
+  const times = session.profile(codesFor(session), flags.rounds + 5);
+  const total = times.reduce((sum, t) => sum + t, 0);
+  const steps = profileRows(session.plan, times);
+  if (flags.json) return printJson({ file: path, totalMs: total, steps });
+  const rows = steps.map(({ step, kernel, nodes, output, ms, gops }) => [
+    `${step}`,
+    kernel,
+    nodes.join(" + "),
+    output.join("×"),
+    ms.toFixed(3),
+    `${((100 * ms) / total).toFixed(1)} %`,
+    gops === undefined ? "" : gops.toFixed(1),
+  ]);
+  process.stdout.write(`${table(["step", "kernel", "nodes", "output", "best ms", "share", "GOP/s"], rows)}\n`);
+  say("sum", `${total.toFixed(3)} ms`);
 }
 
 function ramp(dims: readonly (number | string)[] | undefined): Tensor {

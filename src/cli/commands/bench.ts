@@ -5,6 +5,7 @@ import { type CommonFlags, jsonFlag } from "../terminal.ts";
 export interface BenchFlags extends CommonFlags {
   readonly against?: string | undefined;
   readonly rounds: number;
+  readonly layers: boolean;
 }
 
 export const benchCommand: Command<CommandContext> = buildCommand<BenchFlags, [string]>({
@@ -20,11 +21,12 @@ export const benchCommand: Command<CommandContext> = buildCommand<BenchFlags, [s
         brief: "Time this one too, in turns, so that the ratio is fair on a busy machine",
       },
       rounds: { kind: "parsed", parse: parseCount, default: "31", placeholder: "N", brief: "How many rounds" },
+      layers: { kind: "boolean", default: false, brief: "Show where an integer program's time goes, step by step" },
       json: jsonFlag,
     },
   },
   docs: {
     brief: "Time one sample on one thread",
-    fullDescription: "Example:\n  halftone bench model.halftone --against model.onnx",
+    fullDescription: "Examples:\n  halftone bench model.halftone --against model.onnx\n  halftone bench model.halftone --layers",
   },
 });

@@ -43,7 +43,8 @@ async function driftOf(plan: Plan, flags: InspectFlags, signal: AbortSignal): Pr
 function showGraph(graph: Graph, path: string, json: boolean): void {
   const units = findUnits(graph, "wide").map((unit) => {
     const nodes = unitNodes(unit);
-    const parameters = nodes.flatMap((node) => node.inputs).reduce((sum, name) => sum + (graph.constants.get(name)?.data.length ?? 0), 0);
+    const constants = nodes.flatMap((node) => node.inputs.flatMap((name) => graph.constants.get(name) ?? []));
+    const parameters = constants.reduce((sum, { dtype, data }) => sum + (dtype === "float32" ? data.length : 0), 0);
     return {
       operators: nodes.map(({ op }) => op).join(" + "),
       names: nodes.map(({ name }) => name),
@@ -62,8 +63,8 @@ function showGraph(graph: Graph, path: string, json: boolean): void {
   ] as const) {
     for (const { name, dtype, shape } of ports(graph, names)) say(label, `${name} · ${dtype} ${shape}`);
   }
-  const rows = units.map(({ operators, names, shape, parameters }, i) => [i, operators, shape.join(" "), parameters, names[0]!]);
-  process.stdout.write(`\n${table(["unit", "operators", "output", "parameters", "first node"], rows)}\n`);
+  const rows = units.map(({ operators, names, shape, parameters }, i) => [i, operators, shape.join(" "), parameters, names.join(" + ")]);
+  process.stdout.write(`\n${table(["unit", "operators", "output", "parameters", "nodes"], rows)}\n`);
 }
 
 const shapeText = (dims: readonly unknown[] | undefined): string => (dims ? `[${dims.join(", ")}]` : "?");

@@ -10,7 +10,7 @@ import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
-import { prepareFolder, readText, writeWhole } from "../files.ts";
+import { prepareFolder, readLabels, writeWhole } from "../files.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
 import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
@@ -102,11 +102,6 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       await executor.close();
     }
   });
-
-async function readLabels(path: string): Promise<string[]> {
-  const lines = (await readText(path)).split(/\r?\n/);
-  return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
-}
 
 const isPlan = (path: string): boolean => kindOf(path) === "integer";
 
