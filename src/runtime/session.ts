@@ -37,6 +37,8 @@ export interface Session {
   runBatch(inputs: Inputs): Outputs;
   /** Runs one sample and shows what every step writes, in the model's axes: for comparing programs layer by layer. */
   trace(inputs: Inputs, visit: Visit): Outputs;
+  /** Runs one sample `rounds` times: least milliseconds of each step, in the plan's order. */
+  profile(inputs: Inputs, rounds: number): number[];
   [Symbol.dispose](): void;
 }
 
@@ -124,9 +126,7 @@ export class WasmSession implements Session {
   }
 
   trace(inputs: Inputs, visit: Visit): Outputs {
-    const samples = this.samples(inputs);
-    if (samples[0]!.count !== 1)
-      throw new HalftoneError("INPUT_MISMATCH", "trace", `${samples[0]!.count} samples`, "1", "Trace them one at a time.");
+    const samples = this.oneSample(inputs, "trace");
     this.write(samples, 0);
     const whole = completions(this.plan);
     for (const [index, calls] of this.live().entries()) {
@@ -140,6 +140,21 @@ export class WasmSession implements Session {
     const all = this.outputs.map((port) => port.allocate(1));
     this.read(all, 0);
     return this.named(all, samples[0]!.batched ? 1 : undefined);
+  }
+
+  profile(inputs: Inputs, rounds: number): number[] {
+    const samples = this.oneSample(inputs, "profile");
+    const steps = this.live();
+    const least = steps.map(() => Number.POSITIVE_INFINITY);
+    for (let round = 0; round < rounds; round++) {
+      this.write(samples, 0);
+      for (const [i, calls] of steps.entries()) {
+        const started = performance.now();
+        for (const { run, args } of calls) run(...args);
+        least[i] = Math.min(least[i]!, performance.now() - started);
+      }
+    }
+    return least;
   }
 
   [Symbol.dispose](): void {
@@ -164,6 +179,13 @@ export class WasmSession implements Session {
     if (this.calls === undefined)
       throw new HalftoneError("OPTION_INVALID", "session", "a session that was disposed", "a live one", "Create another.");
     return this.calls;
+  }
+
+  private oneSample(inputs: Inputs, what: string): Samples[] {
+    const samples = this.samples(inputs);
+    const { count } = samples[0]!;
+    if (count !== 1) throw new HalftoneError("INPUT_MISMATCH", what, `${count} samples`, "1", "Pass them one at a time.");
+    return samples;
   }
 
   /** The samples of every input, as many of each. */
