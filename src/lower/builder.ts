@@ -1,7 +1,7 @@
 // The plan while it grows: values, tensors and steps, addressed by the graph's own names.
 import { assert, HalftoneError } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
-import { roundHalfEven } from "../formats/rounding.ts";
+import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode } from "../graph/types.ts";
 import type { PlanTensor, PlanValue, Step } from "../plan/types.ts";
 import type { Quantized } from "../quantized/types.ts";
@@ -154,10 +154,9 @@ export function signedEncoding(encoding: Encoding): CodeEncoding {
   return { scale: encoding.scale[0]!, zeroPoint: encoding.zeroPoint[0]! - shift, lo: lo - shift, hi: hi - shift };
 }
 
-/** The code nearest to a real number, saturated. */
+/** The code nearest to a real number, saturated: as ONNX QuantizeLinear rounds the float32 quotient. */
 export function encode(real: number, encoding: CodeEncoding): number {
-  const code = roundHalfEven(real / encoding.scale) + encoding.zeroPoint;
-  return Math.min(encoding.hi, Math.max(encoding.lo, code));
+  return quantizeOne(Math.fround(real), encoding.scale, encoding.zeroPoint, encoding.lo, encoding.hi);
 }
 
 /** Code range of an output after a clamp in real units. */
