@@ -108,7 +108,10 @@ export async function encodeGraph(
   return { graph, sites, activations, weights, excluded: names.filter((name) => excluded.has(name)) };
 }
 
-/** A value that only excluded nodes read stays float. */
+/**
+ * A value that only excluded nodes read stays float: between quantizers on both sides, ONNX Runtime would quantize their weights by
+ * itself. What makes such a value runs in float arithmetic too, on its integer weights.
+ */
 function usefulSites(graph: Graph, sites: readonly Site[], excluded: ReadonlySet<string>): Site[] {
   const readersOf = readers(graph);
   return sites.filter(({ value }) => (readersOf.get(value) ?? []).some((reader) => !reader || !excluded.has(reader.name)));

@@ -19,6 +19,7 @@ class QdqWriter {
   readonly #nodes: GraphNode[] = [];
   readonly #constants: Map<string, Tensor>;
   readonly #facts: Map<string, Fact>;
+  readonly #nodeNames: Set<string>;
   /** What readers of a value read instead. */
   readonly #renamed = new Map<string, string>();
 
@@ -27,6 +28,7 @@ class QdqWriter {
     this.#graph = quantized.graph;
     this.#constants = new Map(quantized.graph.constants);
     this.#facts = new Map(quantized.graph.facts);
+    this.#nodeNames = new Set(quantized.graph.nodes.map(({ name }) => name));
   }
 
   write(): Graph {
@@ -48,8 +50,10 @@ class QdqWriter {
     }
     const sited = node.outputs.filter((name) => this.#quantized.activations.has(name));
     // A site on a graph output keeps the output's name for the dequantized value.
-    const outputs = node.outputs.map((name) => (sited.includes(name) && this.#graph.outputs.includes(name) ? `${name}_float` : name));
-    this.#nodes.push({ ...node, inputs, outputs });
+    const outputs = node.outputs.map((name) =>
+      sited.includes(name) && this.#graph.outputs.includes(name) ? unused(`${name}_float`, this.#facts) : name,
+    );
+    this.#nodes.push({ ...node, inputs, outputs, attributes: attributesOf(node) });
     for (const name of sited) this.#quantizeValue(name, outputs[node.outputs.indexOf(name)]!);
   }
 
@@ -57,18 +61,19 @@ class QdqWriter {
   #quantizeValue(value: string, source: string): void {
     const encoding = this.#quantized.activations.get(value);
     if (!encoding) return;
-    const output = source === value ? `${value}_dequantized` : value;
     const fact = this.#facts.get(value)!;
     const [scale, zero] = this.#parameters(value, encoding, "uint8");
     this.#facts.set(source, fact);
-    this.#add(
+    const real = this.#clipped(value, source, encoding);
+    const codes = this.#add(
       "QuantizeLinear",
-      [this.#clipped(value, source, encoding), scale, zero],
-      `${value}_quantized`,
+      [real, scale, zero],
+      unused(`${value}_quantized`, this.#facts),
       {},
-      { dtype: "uint8", dims: fact.dims },
+      { ...fact, dtype: "uint8" },
     );
-    this.#add("DequantizeLinear", [`${value}_quantized`, scale, zero], output, {}, fact);
+    const output = source === value ? unused(`${value}_dequantized`, this.#facts) : value;
+    this.#add("DequantizeLinear", [codes, scale, zero], output, {}, fact);
     this.#renamed.set(value, output);
   }
 
@@ -81,7 +86,7 @@ class QdqWriter {
     return this.#add(
       "Clip",
       [source, bound("least", levels.lo), bound("greatest", levels.hi)],
-      `${value}_clipped`,
+      unused(`${value}_clipped`, this.#facts),
       {},
       this.#facts.get(value)!,
     );
@@ -92,8 +97,8 @@ class QdqWriter {
     assert(granularity.kind !== "group", "QDQ weights are per channel or per tensor");
     const [scale, zero] = this.#parameters(name, encoding, codes.dtype);
     const attributes: Record<string, Attribute> = granularity.kind === "channel" ? { axis: granularity.axis } : {};
-    this.#constant(`${name}_codes`, codes);
-    return this.#add("DequantizeLinear", [`${name}_codes`, scale, zero], `${name}_dequantized`, attributes, {
+    const stored = this.#constant(`${name}_codes`, codes);
+    return this.#add("DequantizeLinear", [stored, scale, zero], unused(`${name}_dequantized`, this.#facts), attributes, {
       dtype: "float32",
       dims: this.#facts.get(original)?.dims ?? codes.dims,
     });
@@ -104,8 +109,9 @@ class QdqWriter {
     const bias = this.#graph.constants.get(node.inputs[2]!);
     const input = this.#quantized.activations.get(node.inputs[0]!);
     if (!bias || !input) return undefined;
+    const fixed = this.#quantized.biases?.get(node.name);
     const weightScale = (o: number): number => weights.scale[weights.scale.length === 1 ? 0 : o]!;
-    const data = Int32Array.from(bias.data as Float32Array, (b, o) => biasCode(b, input.scale[0]!, weightScale(o)));
+    const data = Int32Array.from(bias.data as Float32Array, (b, o) => fixed?.[o] ?? biasCode(b, input.scale[0]!, weightScale(o)));
     const scale = Float32Array.from(weights.scale, (s) => biasScale(input.scale[0]!, s));
     const granularity = scale.length === 1 ? ({ kind: "tensor" } as const) : ({ kind: "channel", axis: 0 } as const);
     const encoding: Encoding = { ...weights, bits: 32, granularity, scale, zeroPoint: new Int32Array(scale.length) };
@@ -122,15 +128,29 @@ class QdqWriter {
     ];
   }
 
-  #constant(name: string, tensor: Tensor): string {
+  #constant(wanted: string, tensor: Tensor): string {
+    const name = unused(wanted, this.#facts);
     this.#constants.set(name, tensor);
     this.#facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor });
     return name;
   }
 
   #add(op: string, inputs: string[], output: string, attributes: Record<string, Attribute>, fact: Fact): string {
-    this.#nodes.push({ name: output, op, inputs, outputs: [output], attributes });
+    const name = unused(output, this.#nodeNames);
+    this.#nodeNames.add(name);
+    this.#nodes.push({ name, op, inputs, outputs: [output], attributes });
     this.#facts.set(output, { dtype: fact.dtype, dims: fact.dims });
     return output;
   }
+}
+
+/** ONNX Runtime's integer pool knows no dilations, not even those of 1. */
+function attributesOf({ op, attributes }: GraphNode): GraphNode["attributes"] {
+  const { dilations, ...rest } = attributes;
+  return op === "AveragePool" && (dilations as readonly number[] | undefined)?.every((d) => d === 1) ? rest : attributes;
+}
+
+/** The name, or the first variant of it that nothing bears: models have names of their own. */
+function unused(name: string, taken: { has(name: string): boolean }): string {
+  return taken.has(name) ? unused(`${name}'`, taken) : name;
 }

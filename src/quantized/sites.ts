@@ -1,6 +1,6 @@
 // Where quantizers sit: one site per value that leaves a unit as codes. Values that only move codes about share a scale.
 import type { Graph, GraphNode } from "../graph/types.ts";
-import { isWeighted, type ResidualMode, readers } from "./fusions.ts";
+import { type Clamp, clampOf, isWeighted, type ResidualMode, readers } from "./fusions.ts";
 import type { Site } from "./types.ts";
 import { type FusedUnit, findUnits, type Unit, unitNodes, unitOutputs } from "./units.ts";
 
@@ -56,15 +56,20 @@ export function findSites(graph: Graph, bits: number): Site[] {
 
   const values = [...graph.inputs];
   const made = new Set<string>();
+  const bounds = new Map<string, Clamp>();
+  const boundsBefore = (value: string): Clamp => bounds.get(value) ?? unbounded;
   for (const unit of units) {
     const node = lastNode(unit);
     for (const output of unitOutputs(unit)) {
       if (accumulators.has(output)) continue;
       values.push(output);
       if (unit.kind === "node" && moves(node)) unite(node.inputs[0]!, output);
-      // A value made for a concatenation alone is made in its scale at once: one rounding instead of two.
+      bounds.set(output, boundsOf(graph, unit, boundsBefore));
+      // A value made for a concatenation alone is made in its scale at once: one rounding instead of two. Not if that scale would
+      // reach beyond the value's own bounds: then its clamp would be no matter of saturation any more.
       if (unit.kind === "node" && node.op === "Concat") {
-        for (const input of node.inputs) if (readersOf.get(input)?.length === 1 && made.has(input)) unite(input, output);
+        const fits = (input: string): boolean => contains(boundsBefore(input), boundsBefore(output));
+        for (const input of node.inputs) if (readersOf.get(input)?.length === 1 && made.has(input) && fits(input)) unite(input, output);
       }
       if (!(unit.kind === "node" && moves(node))) made.add(output);
     }
@@ -77,6 +82,30 @@ export function findSites(graph: Graph, bits: number): Site[] {
       branch: !wideOutputs.has(value) || wideAccumulators.has(value),
       bits,
     }));
+}
+
+const unbounded: Clamp = { min: Number.NEGATIVE_INFINITY, max: Number.POSITIVE_INFINITY };
+
+/** Their ranges are fixed without data (ranges/rules.ts). */
+const functionBounds: Readonly<Record<string, Clamp>> = {
+  Sigmoid: { min: 0, max: 1 },
+  HardSigmoid: { min: 0, max: 1 },
+  Softmax: { min: 0, max: 1 },
+  Tanh: { min: -1, max: 1 },
+};
+
+const contains = (outer: Clamp, inner: Clamp): boolean => outer.min <= inner.min && inner.max <= outer.max;
+
+/** What a unit's output lies in, whatever the data: by its clamp, its function, or its inputs where codes only move. */
+function boundsOf(graph: Graph, unit: Unit, of: (value: string) => Clamp): Clamp {
+  const node = lastNode(unit);
+  if (unit.kind === "fused") return unit.clamp ?? unbounded;
+  const moved = unit.kind === "node" && (moves(node) || node.op === "Concat");
+  const inputs = node.op === "Concat" ? node.inputs : node.inputs.slice(0, 1);
+  if (moved) {
+    return { min: Math.min(...inputs.map((value) => of(value).min)), max: Math.max(...inputs.map((value) => of(value).max)) };
+  }
+  return clampOf(graph, node) ?? functionBounds[node.op] ?? unbounded;
 }
 
 const isFloat = (graph: Graph, value: string): boolean => graph.facts.get(value)?.dtype === "float32";

@@ -160,6 +160,23 @@ const concats: Row[] = [
   },
 ];
 
+concats.push({
+  name: "Concat of a sigmoid, a clipped and a free value",
+  graph: graphOf(
+    image,
+    [
+      node("s = Sigmoid(x)"),
+      node("t = Mul(x, four)"),
+      node("c = Clip(t, lo, hi)"),
+      node("f = Conv(x, w)"),
+      node("y = Concat(s, c, f)", { axis: 1 }),
+    ],
+    {
+      ...{ four: float32([], [4]), lo: float32([], [-1]), hi: float32([], [2]), w: randomTensor([4, 6, 1, 1], 1) },
+    },
+  ),
+});
+
 const networks: Row[] = [
   {
     name: "two inputs, three outputs, one of them an input of others",
