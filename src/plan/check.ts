@@ -6,6 +6,7 @@ import { checkCopy } from "./check-copy.ts";
 import { checkAdd, checkLookup, checkMul, checkSoftmax } from "./check-elementwise.ts";
 import { Context } from "./context.ts";
 import { malformed, show } from "./fields.ts";
+import { checkGolden } from "./golden.ts";
 import { channelsOf, storedBytes } from "./layout.ts";
 import { checkLifetimes } from "./lifetimes.ts";
 import { program } from "./program.ts";
@@ -107,4 +108,5 @@ export function checkProgram(plan: Plan): void {
       throw malformed(`plan output '${plan.values[index]!.name}'`, "no step that writes it whole", "one");
   }
   checkLifetimes(plan);
+  checkGolden(plan);
 }

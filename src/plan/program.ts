@@ -5,6 +5,7 @@ import type {
   ConvStep,
   CopyStep,
   Epilogue,
+  Golden,
   LookupStep,
   MulStep,
   Plan,
@@ -29,12 +30,13 @@ export interface PlanPreprocessing {
 }
 
 /** Enough for any network, and small enough that sums over a plan stay below 2^53. */
-export const limits: Readonly<Record<"values" | "steps" | "rank" | "extent" | "labels" | "arenaBytes", number>> = {
+export const limits: Readonly<Record<"values" | "steps" | "rank" | "extent" | "labels" | "golden" | "arenaBytes", number>> = {
   values: 65_536,
   steps: 65_536,
   rank: 8,
   extent: 2 ** 30,
   labels: 2 ** 20,
+  golden: 16,
   arenaBytes: 2 ** 30,
 };
 
@@ -151,6 +153,8 @@ export const preprocessing: Field<PlanPreprocessing> = record<PlanPreprocessing>
   std: list(real(smallest, largest), 1, 65_536),
 });
 
+const golden = record<Golden>({ seed: integer(0, 65_535), outputs: list(text, 1, limits.values) });
+
 export const program: Field<Program> = record<Program>({
   version: integer(1, 2 ** 31),
   arithmetic: text,
@@ -161,4 +165,5 @@ export const program: Field<Program> = record<Program>({
   steps: list(step, 0, limits.steps),
   preprocessing: optional(preprocessing as Field<unknown>),
   labels: optional(list(text, 0, limits.labels)),
+  golden: optional(list(golden, 1, limits.golden)),
 });

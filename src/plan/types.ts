@@ -148,6 +148,13 @@ export interface SoftmaxStep extends StepBase {
 
 export type Step = ConvStep | AddStep | MulStep | LookupStep | PoolStep | CopyStep | SoftmaxStep;
 
+/** Inputs that anybody can make again (golden.ts), and what the program answers: proof that a machine computes the same integers. */
+export interface Golden {
+  readonly seed: number;
+  /** Names of tensors, one for each output of the plan, of its type, in the model's axes. */
+  readonly outputs: readonly string[];
+}
+
 export interface Plan {
   readonly version: number;
   readonly arithmetic: string;
@@ -162,6 +169,7 @@ export interface Plan {
   /** Plain JSON, as data/types.ts Preprocessing. */
   readonly preprocessing?: unknown;
   readonly labels?: readonly string[] | undefined;
+  readonly golden?: readonly Golden[] | undefined;
   /** Source hash, options, seed, per-layer report: left out of comparisons. */
   readonly provenance?: Readonly<Record<string, unknown>> | undefined;
 }

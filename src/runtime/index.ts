@@ -7,7 +7,7 @@ import { type Session, WasmSession } from "./session.ts";
 
 export { type ErrorCode, type ErrorData, HalftoneError } from "../errors.ts";
 export { readPlan } from "../plan/reader.ts";
-export type { Plan, PlanValue, Step } from "../plan/types.ts";
+export type { Golden, Plan, PlanValue, Step } from "../plan/types.ts";
 export type { WasmSource } from "./files.ts";
 export type { Session, SessionBytes, Visit } from "./session.ts";
 export type { ImageLike, InputData, Inputs, InputTensor, Outputs, OutputTensor } from "./tensors.ts";

@@ -3,6 +3,7 @@ import { storedElements } from "../plan/layout.ts";
 import { completions } from "../plan/lifetimes.ts";
 import type { PlanPreprocessing } from "../plan/program.ts";
 import type { Plan, PlanValue } from "../plan/types.ts";
+import { verifyGolden } from "./golden.ts";
 import { InputPort, isTensor, type Samples, samplesOf } from "./input.ts";
 import type { IntegerKernels } from "./kernels.ts";
 import { OutputPort } from "./output.ts";
@@ -37,6 +38,13 @@ export interface Session {
   runBatch(inputs: Inputs): Outputs;
   /** Runs one sample and shows what every step writes, in the model's axes: for comparing programs layer by layer. */
   trace(inputs: Inputs, visit: Visit): Outputs;
+  /**
+   * Proves the machine at hand: runs the plan's golden inputs, which takes as long as so many samples.
+   *
+   * @returns how many inputs were run; 0 where the plan, of an older version, has none
+   * @throws HalftoneError VERIFICATION_FAILED when any integer differs
+   */
+  verify(): number;
   /** Runs one sample `rounds` times: least milliseconds of each step, in the plan's order. */
   profile(inputs: Inputs, rounds: number): number[];
   [Symbol.dispose](): void;
@@ -155,6 +163,11 @@ export class WasmSession implements Session {
       }
     }
     return least;
+  }
+
+  verify(): number {
+    this.live();
+    return verifyGolden(this.plan, (inputs) => this.run(inputs));
   }
 
   [Symbol.dispose](): void {

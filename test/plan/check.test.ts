@@ -126,6 +126,23 @@ const rows: Record<string, [Damage, RegExp]> = {
   "a value written twice": [(p) => set(p.steps.add, { output: 1 }), /plan step 2 \(add\): found output 'v1'/],
   "an input written": [(p) => set(p.steps.add, { output: 0 }), /found output 'v0'/],
   "values that share bytes": [(p) => set(p.values[3], { offset: 128 }), /plan step 2: found values 'v1' and 'v3' in the same bytes/],
+  "golden answers for another number of outputs": [
+    (p) => set(p.plan, { golden: [{ seed: 1, outputs: ["w", "w"] }] }),
+    /plan golden 0: found 2 outputs, expected the 1 of the plan/,
+  ],
+  "a golden answer that is missing": [
+    (p) => set(p.plan, { golden: [{ seed: 1, outputs: ["y"] }] }),
+    /plan golden 0 output 'v7': found no tensor 'y', expected int8\[/,
+  ],
+  "a golden answer of another length": [
+    (p) => set(p.plan, { golden: [{ seed: 1, outputs: ["w"] }] }),
+    /plan golden 0 output 'v7': found tensor 'w' of Int8Array\[225\]/,
+  ],
+  "more golden inputs than anybody needs": [
+    (p) => set(p.plan, { golden: Array.from({ length: 17 }, () => ({ seed: 1, outputs: ["w"] })) }),
+    /plan\.golden: found 17 elements/,
+  ],
+  "a golden seed that is no seed": [(p) => set(p.plan, { golden: [{ seed: -1, outputs: ["w"] }] }), /plan\.golden\[0\]\.seed: found -1/],
   "a missing tensor": [(p) => void p.tensors.delete("w"), /plan step 0 \(conv 'first'\): found no tensor 'w', expected int8\[225\]/],
   "a tensor too short": [
     (p) => void p.tensors.set("w", new Int8Array(224)),

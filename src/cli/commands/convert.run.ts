@@ -5,6 +5,7 @@ import { HalftoneError } from "../../errors.ts";
 import { lower } from "../../lower/lower.ts";
 import type { Plan } from "../../plan/types.ts";
 import { writePlan } from "../../plan/writer.ts";
+import { withGolden } from "../../runtime/record.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { chosenPreprocessing, hasPreprocessing } from "../data-flags.ts";
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
@@ -27,7 +28,7 @@ export const run = (flags: ConvertFlags, path: string): Promise<void> =>
 
     const [quantized, plan] = await inFile(path, async () => {
       const quantized = await convert(model, { name: basename(path), preprocessing, labels, cut: flags.cut });
-      return [quantized, lower(quantized)] as const;
+      return [quantized, await withGolden(lower(quantized))] as const;
     });
     const file = await writePlan(plan);
     await writeWhole(flags.output, file);

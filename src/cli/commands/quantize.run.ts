@@ -5,6 +5,7 @@ import { lower } from "../../lower/lower.ts";
 import { toQdq } from "../../onnx/qdq.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { writePlan } from "../../plan/writer.ts";
+import { withGolden } from "../../runtime/record.ts";
 import type { Plan } from "../../plan/types.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
@@ -44,7 +45,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       print("weights", `${quantized.weights.size} layers · int${options.weights} per ${options.granularity} · ${options.method}`);
 
       const wantsPlan = flags.output.some(isPlan) || flags.test !== undefined;
-      const plan = wantsPlan ? await inFile(path, () => lower(quantized, { residual: options.residual })) : undefined;
+      const plan = wantsPlan ? await withGolden(await inFile(path, () => lower(quantized, { residual: options.residual }))) : undefined;
       const planBytes = plan && (await writePlan(plan));
       if (plan)
         print(
