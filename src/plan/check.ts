@@ -32,7 +32,11 @@ export function checkVersions(version: unknown, arithmetic: unknown): void {
       "plan version",
       show(version),
       `${planVersion}`,
-      typeof version === "number" && version > planVersion ? "It was written by a newer Halftone: update this one." : "",
+      typeof version !== "number"
+        ? ""
+        : version > planVersion
+          ? "It was written by a newer Halftone: update this one."
+          : "It was written by an older Halftone: quantize the model again.",
     );
   if (arithmetic !== arithmeticVersion)
     throw new HalftoneError(

@@ -101,6 +101,7 @@ const set = (holder: unknown, fields: Record<string, unknown>): void => void Obj
 
 const rows: Record<string, [Damage, RegExp]> = {
   "a newer version": [(p) => set(p.plan, { version: 2 }), /plan version: found 2, expected 1. It was written by a newer Halftone/],
+  "an older version": [(p) => set(p.plan, { version: 0 }), /plan version: found 0, expected 1. It was written by an older Halftone/],
   "another arithmetic": [(p) => set(p.plan, { arithmetic: "x/2" }), /plan arithmetic: found "x\/2"/],
   "an unknown field": [(p) => set(p.plan, { extra: 1 }), /plan\.extra: found an unknown field/],
   "an unknown kernel": [(p) => set(p.steps.add, { kernel: "sub" }), /plan\.steps\[2\]\.kernel: found "sub", expected 'conv' or/],
