@@ -2,6 +2,7 @@
 // long. All of it is data; nothing depends on shapes.
 import { HalftoneError } from "../errors.ts";
 import type { Graph } from "../graph/types.ts";
+import { bottlenecks } from "../graph/units.ts";
 import { place } from "../ops/shape.ts";
 import type { FloatKernels } from "./kernels.ts";
 import type { Schedule, Step } from "./schedule.ts";
@@ -58,12 +59,11 @@ export function planReverse(graph: Graph, schedule: Schedule, options: PlanOptio
   const outputs = new Set(graph.outputs.map(idOf));
   const isFloat = (id: number): boolean => (graph.facts.get(names[id]!)?.dtype ?? "float32") === "float32";
   const weights = new Set([...graph.constants.keys()].map(idOf));
-  const inputs = new Set(graph.inputs.map(idOf));
 
   const active = activeSteps(steps, outputs, new Set([...options.parameters].map(idOf)), isFloat, options);
   const saved = new Set(active.flatMap((a) => (a ? readBy(a) : [])));
 
-  const segmentOf = segmentsOf(steps, options.recompute === "segments" ? cuts(steps, inputs, weights) : []);
+  const segmentOf = segmentsOf(steps, options.recompute === "segments" ? cuts(graph) : []);
   const last = segmentOf.at(-1) ?? 0;
   const producer = new Map(steps.flatMap((step, index) => step.outputs.map((id): [number, number] => [id, index])));
   const homeOf = (id: number): number => (producer.has(id) ? segmentOf[producer.get(id)!]! : -1);
@@ -152,24 +152,14 @@ function readBy({ step, readsInput, readsOutput }: Active): number[] {
  * Steps after which one value alone is alive, about √n steps apart: keeping those values and making the rest again costs one more
  * forward pass and the square root of the memory. Source: T. Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
  */
-function cuts(steps: readonly Step[], inputs: ReadonlySet<number>, weights: ReadonlySet<number>): number[] {
-  const lastRead = new Map<number, number>();
-  steps.forEach((step, index) => {
-    for (const id of step.inputs) if (id >= 0 && !weights.has(id)) lastRead.set(id, index);
-  });
-  const spacing = Math.sqrt(steps.length);
-  const alive = new Set([...inputs].filter((id) => lastRead.has(id)));
-  const found: number[] = [];
+function cuts(graph: Graph): number[] {
+  const spacing = Math.sqrt(graph.nodes.length);
   let previous = -1;
-  steps.forEach((step, index) => {
-    for (const id of step.outputs) if ((lastRead.get(id) ?? -1) > index) alive.add(id);
-    for (const id of step.inputs) if (lastRead.get(id) === index) alive.delete(id);
-    if (alive.size === 1 && index - previous >= spacing && index < steps.length - 1) {
-      found.push(index);
-      previous = index;
-    }
+  return bottlenecks(graph).filter((index) => {
+    const cut = index - previous >= spacing && index < graph.nodes.length - 1;
+    if (cut) previous = index;
+    return cut;
   });
-  return found;
 }
 
 /** The segment of each step. */
