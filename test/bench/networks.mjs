@@ -1,0 +1,59 @@
+// The networks of the accuracy table: where they and their data lie, how samples are prepared, and what is asked of them.
+
+/** @param data folder of the networks and their data */
+export function networks(data) {
+  const fashion = {
+    data: "fashion/train_1024-images-idx3-ubyte.gz",
+    test: "fashion/test_0_4999-images-idx3-ubyte.gz,fashion/test_0_4999-labels-idx1-ubyte.gz",
+    flags: ["--mean", "0.2860", "--std", "0.3530"],
+  };
+  const cifar = ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"];
+  const mnist = { data: "mnist/train512-images-idx3-ubyte.gz", test: "mnist/t10k-images-idx3-ubyte.gz,mnist/t10k-labels-idx1-ubyte.gz" };
+  const imagenet = (name) => ({
+    data: "imagenet/calib_512",
+    test: "imagenet/val_650",
+    flags: ["--preprocess", `${data}/imagenet/${name}/preprocessor_config.json`],
+  });
+
+  /** float: right answers the data's README gives; lost: points of top-1; agreement: percent. */
+  return [
+    { name: "fashion/resnet20", ...fashion, float: 4694, lost: 0.1, agreement: 99.5 },
+    { name: "fashion/tiny", ...fashion, float: 4533, lost: 0.3, agreement: 98.5 },
+    { name: "fashion/mobilenetv2", ...fashion, float: 4642, lost: 0.2, agreement: 99 },
+    // Its normalizations and products of two activations have no integer form: a QDQ file, evaluated in float arithmetic on its codes.
+    { name: "fashion/vit", ...fashion, qdq: true, float: 4467, lost: 0.5, agreement: 97 },
+    { name: "cifar10/resnet20", data: "cifar10/train_2048.bin", test: "cifar10/test_first1017.bin", flags: cifar, float: 932, lost: 0.3 },
+    {
+      name: "cifar10/resnet20 jpeg",
+      model: "cifar10/resnet20",
+      data: "cifar10/train_2048.bin",
+      test: "cifar10/test_jpeg_1017_4999.bin",
+      flags: cifar,
+      float: 3227,
+      agreement: 98.3,
+      with: "cifar10/resnet20",
+    },
+    {
+      name: "cifar10/resnet8",
+      data: "cifar10/train_2048.bin",
+      test: "cifar10/test_first1017.bin",
+      flags: ["--scale", "1"],
+      float: 895,
+      lost: 0.5,
+      agreement: 97,
+    },
+    {
+      name: "kws/dscnn",
+      data: "kws/x_calib_int8.npy",
+      test: "kws/x_test_int8.npy,kws/y_test.npy",
+      flags: ["--scale", "0.5847029089927673", "--mean", "48.53034144639969", "--std", "1"],
+      float: 637,
+      lost: 1,
+      agreement: 95,
+    },
+    { name: "mnist/lenet", ...mnist, flags: [], float: 9927, lost: 0.1, agreement: 99.7 },
+    { name: "mnist/cntk", ...mnist, flags: ["--scale", "1"], float: 9891, lost: 0.1, agreement: 99.7 },
+    { name: "imagenet/mobilenetv2", ...imagenet("mobilenetv2"), float: 513, lost: 1, agreement: 93 },
+    { name: "imagenet/squeezenet11", ...imagenet("squeezenet11"), lost: 1, agreement: 93 },
+  ];
+}
