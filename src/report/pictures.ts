@@ -5,10 +5,15 @@ import type { QuantizedWeight } from "../quantized/types.ts";
 
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 const width = 960;
-export const colours = { ink: "#1d2733", accent: "#0b6e99", warm: "#c2571a", quiet: "#b8c4cc" } as const;
+/** The page's colours, light or dark. */
+const colours = { accent: "var(--accent)", warm: "var(--warm)", quiet: "var(--line)" } as const;
 
-const draw = (options: Plot.PlotOptions): string =>
-  Plot.plot({ document: document as unknown as Document, style: { fontFamily: "inherit", color: colours.ink }, ...options }).outerHTML;
+function draw(what: string, options: Plot.PlotOptions): string {
+  const style = { fontFamily: "inherit", color: "inherit", background: "none" };
+  const svg = Plot.plot({ document: document as unknown as Document, style, ariaLabel: what, ...options });
+  if (options.width === width) svg.classList.add("wide");
+  return svg.outerHTML;
+}
 
 export interface LayerRow {
   readonly index: number;
@@ -19,14 +24,18 @@ export interface LayerRow {
   readonly sqnrDb?: number | undefined;
 }
 
+/** Both plots along the network share their axis. */
+const ends = (layers: readonly LayerRow[]): [number, number] => [-0.5, layers.length - 0.5];
+
 /** Signal-to-noise ratio of every layer, along the network. */
 export function sqnrPlot(layers: readonly LayerRow[]): string {
   const known = layers.filter(({ sqnrDb }) => sqnrDb !== undefined && Number.isFinite(sqnrDb));
-  return draw({
+  return draw("Signal to noise of every step", {
     width,
     height: 240,
+    marginLeft: 60,
     marginBottom: 36,
-    x: { label: "step of the program", tickFormat: "d" },
+    x: { label: "step of the program", tickFormat: "d", domain: ends(layers) },
     y: { label: "signal to noise, dB", grid: true, zero: true },
     marks: [
       Plot.ruleY([0]),
@@ -44,18 +53,18 @@ export function sqnrPlot(layers: readonly LayerRow[]): string {
 
 /** Bytes of constants of every layer. */
 export function bytesPlot(layers: readonly LayerRow[]): string {
-  return draw({
+  return draw("Bytes of constants of every step", {
     width,
     height: 180,
     marginLeft: 60,
     marginBottom: 36,
-    x: { label: "step of the program", interval: 1, tickFormat: "d", ticks: 20 },
+    x: { label: "step of the program", tickFormat: "d", domain: ends(layers) },
     y: { label: "bytes of constants", grid: true },
     marks: [
       Plot.rectY(layers, {
-        x: "index",
+        x1: (d: LayerRow) => d.index - 0.45,
+        x2: (d: LayerRow) => d.index + 0.45,
         y: "bytes",
-        interval: 1,
         fill: colours.warm,
         title: (d: LayerRow) => `${d.name}: ${d.bytes} bytes`,
       }),
@@ -72,11 +81,11 @@ export function codesPlot(weight: QuantizedWeight): string {
   const step = Math.max(1, Math.round((hi - lo + 1) / 64));
   const bins = new Array<number>(Math.floor((hi - lo) / step) + 1).fill(0);
   for (const code of weight.codes) bins[Math.floor((code - lo) / step)]!++;
-  return draw({
+  return draw("How often each code occurs", {
     width: 220,
     height: 84,
-    marginLeft: 14,
-    marginRight: 14,
+    marginLeft: 18,
+    marginRight: 18,
     marginTop: 4,
     x: { label: null, ticks: [lo, 0, hi] },
     y: { axis: null },

@@ -59,7 +59,7 @@ async function comparison({ quantized, model, dataset, preprocessing, signal }: 
       section(
         "Samples",
         "Where the two answers differ comes first.",
-        samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join(""),
+        `<div class="samples">${samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join("")}</div>`,
       ),
       section("Layers", "", layerTable(rows, plan)),
     ];
