@@ -6,6 +6,7 @@ import type { DType, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { dtypeAttribute } from "../ops/cast.ts";
 import { biasScale } from "../quantized/bias.ts";
 import type { QuantizedWeight } from "../quantized/types.ts";
+import { boundsOf } from "./narrow.ts";
 
 /** Element types of codes, with their range. */
 const codeRanges: Partial<Record<DType, readonly [lo: number, hi: number]>> = {
@@ -16,6 +17,8 @@ const codeRanges: Partial<Record<DType, readonly [lo: number, hi: number]>> = {
   uint2: [0, 3],
   int2: [-2, 1],
 };
+
+export const lowestCode = (dtype: DType): number => codeRanges[dtype]?.[0] ?? 0;
 
 export const isCodes = (dtype: DType | undefined): boolean => dtype !== undefined && codeRanges[dtype] !== undefined;
 
@@ -63,9 +66,10 @@ export function encodingOf(graph: Graph, node: GraphNode): Encoding {
   const [lo, hi] = range;
   const [s] = numbersOf(scale);
   if (!(s! > 0)) throw refuse(node, `scale ${s}`, "a positive number");
+  const { least = lo, greatest = hi } = boundsOf(node);
   return {
-    bits: 32 - Math.clz32(hi - lo),
-    levels: { kind: "linear", lo: 0, hi: hi - lo },
+    bits: 32 - Math.clz32(greatest - least),
+    levels: { kind: "linear", lo: least - lo, hi: greatest - lo },
     granularity: { kind: "tensor" },
     scale: Float32Array.of(s!),
     scaleKind: "real",
@@ -73,8 +77,14 @@ export function encodingOf(graph: Graph, node: GraphNode): Encoding {
   };
 }
 
-export const sameEncoding = (a: Encoding, b: Encoding): boolean =>
-  a.bits === b.bits && a.scale[0] === b.scale[0] && a.zeroPoint[0] === b.zeroPoint[0];
+/** Whether equal codes stand for equal numbers. */
+export const sameMeaning = (a: Encoding, b: Encoding): boolean => a.scale[0] === b.scale[0] && a.zeroPoint[0] === b.zeroPoint[0];
+
+/** The same, and the same codes can occur. */
+export function sameEncoding(a: Encoding, b: Encoding): boolean {
+  const [p, q] = [a.levels, b.levels];
+  return sameMeaning(a, b) && p.kind === "linear" && q.kind === "linear" && p.lo === q.lo && p.hi === q.hi;
+}
 
 export const showEncoding = ({ scale, zeroPoint }: Encoding): string => `scale ${scale[0]}, zero point ${zeroPoint[0]} of unsigned codes`;
 

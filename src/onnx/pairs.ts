@@ -4,7 +4,7 @@ import type { Encoding } from "../formats/encoding.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { readers } from "../quantized/fusions.ts";
 import { moves } from "../quantized/sites.ts";
-import { type Coded, codedOf, decode, encodingOf, isCodes, refuse, sameEncoding, showEncoding } from "./codes.ts";
+import { type Coded, codedOf, decode, encodingOf, isCodes, lowestCode, refuse, sameEncoding, sameMeaning, showEncoding } from "./codes.ts";
 
 /** Reads a prepared graph whose only operators on codes are QuantizeLinear, DequantizeLinear and those that move codes. */
 export class PairReader {
@@ -115,7 +115,7 @@ export class PairReader {
         "codes from QuantizeLinear",
       );
     const [known, encoding] = [this.encodings.get(value)!, encodingOf(this.#graph, node)];
-    if (!sameEncoding(known, encoding)) throw refuse(node, showEncoding(encoding), `those of the codes it reads: ${showEncoding(known)}`);
+    if (!sameMeaning(known, encoding)) throw refuse(node, showEncoding(encoding), `those of the codes it reads: ${showEncoding(known)}`);
     this.#real.set(y, value);
   }
 
@@ -147,13 +147,12 @@ export class PairReader {
   }
 
   /** Pad's constant in real numbers. */
-  #padValue(node: GraphNode, { scale, zeroPoint, levels }: Encoding): string {
+  #padValue(node: GraphNode, { scale, zeroPoint }: Encoding): string {
     const code = this.#graph.constants.get(node.inputs[2]!);
     if (!code) throw refuse(node, "a value computed at run time", "a constant");
     // Encodings are unsigned here, the file's codes need not be.
-    const shift = code.dtype.startsWith("u") || levels.kind !== "linear" ? 0 : (levels.hi + 1) / 2;
     const name = `${node.name}/real_value`;
-    const data = Float32Array.of((Number(code.data[0]) + shift - zeroPoint[0]!) * scale[0]!);
+    const data = Float32Array.of((Number(code.data[0]) - lowestCode(code.dtype) - zeroPoint[0]!) * scale[0]!);
     this.constants.set(name, { dtype: "float32", dims: [], data });
     return name;
   }

@@ -11,6 +11,7 @@ import type { Provenance, Quantized, QuantizedWeight } from "../quantized/types.
 import { findUnits, type Unit, unitNodes, unitOutputs } from "../quantized/units.ts";
 import { biasOf, isCodes, refuse, weightOf } from "./codes.ts";
 import { completeMoves } from "./moved.ts";
+import { absorbNarrowClips } from "./narrow.ts";
 import { PairReader } from "./pairs.ts";
 import { toPairs } from "./qoperator.ts";
 
@@ -22,7 +23,8 @@ import { toPairs } from "./qoperator.ts";
  * @throws HalftoneError NO_INTEGER_FORM naming what an integer program cannot be made of, and the way out
  */
 export function readQuantized(graph: Graph, provenance: Provenance): Quantized {
-  const pairs = prepareQuantized(toPairs(graph));
+  // Before anything else: a ReLU must not be merged with the bounds of codes.
+  const pairs = prepareQuantized(absorbNarrowClips.apply(toPairs(graph)));
   refuseDynamic(pairs);
   if (!pairs.nodes.some(({ op }) => op === "QuantizeLinear" || op === "DequantizeLinear")) {
     throw new HalftoneError(
