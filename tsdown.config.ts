@@ -1,20 +1,47 @@
-import { defineConfig } from "tsdown";
+import type { UserConfig } from "tsdown";
 
-// The output mirrors the sources file by file, so every `new URL("…", import.meta.url)` is right in both.
-const config: ReturnType<typeof defineConfig> = defineConfig({
-  entry: ["src/index.ts", "src/runtime/index.ts", "src/cli/main.ts", "workers/worker.ts"],
+const common: UserConfig = {
   format: "esm",
   platform: "neutral",
-  unbundle: true,
-  dts: true,
   outDir: "dist",
   noExternal: ["@assemblyscript/loader"],
   external: [/^node:/],
-  copy: [
-    { from: "build/integer.wasm", to: "dist/build/integer.wasm" },
-    { from: "build/float.wasm", to: "dist/build/float.wasm" },
-    // The kernel types of `Engine`, which its declarations import.
-    { from: "build/float.d.ts", to: "dist/build/float.d.ts" },
-  ],
+};
+
+/** Addresses of what src/runtime/ loads, made those of the files beside the bundle. */
+const besideTheBundle = {
+  name: "beside-the-bundle",
+  transform: (code: string, id: string) =>
+    id.includes("/src/runtime/")
+      ? code.replace(/new URL\("[^"]*\/([\w-]+\.(?:wasm|js))", import\.meta\.url\)/g, 'new URL("./$1", import.meta.url)')
+      : code,
+};
+
+/** 'halftone/runtime', what users ship: one file, with the kernels beside it. */
+export const runtimeBundle = (outDir: string): UserConfig => ({
+  ...common,
+  outDir,
+  entry: { runtime: "src/runtime/index.ts" },
+  minify: true,
+  dts: false,
+  plugins: [besideTheBundle],
+  copy: [{ from: "build/integer.wasm", to: `${outDir}/integer.wasm` }],
 });
+
+const config: UserConfig[] = [
+  // The output mirrors the sources file by file, so every `new URL("…", import.meta.url)` is right in both.
+  {
+    ...common,
+    entry: ["src/index.ts", "src/runtime/index.ts", "src/cli/main.ts", "workers/worker.ts"],
+    unbundle: true,
+    dts: true,
+    copy: [
+      { from: "build/integer.wasm", to: "dist/build/integer.wasm" },
+      { from: "build/float.wasm", to: "dist/build/float.wasm" },
+      // The kernel types of `Engine`, which its declarations import.
+      { from: "build/float.d.ts", to: "dist/build/float.d.ts" },
+    ],
+  },
+  runtimeBundle("dist"),
+];
 export default config;

@@ -1,6 +1,7 @@
 // Bytes of the program and of the module, wherever this runs: from disk under Node, Deno and Bun, by fetch elsewhere.
 import { instantiate } from "@assemblyscript/loader";
 import { HalftoneError } from "../errors.ts";
+import { integerWasm } from "./assets.ts";
 import type { IntegerKernels } from "./kernels.ts";
 
 export type WasmSource = URL | WebAssembly.Module | BufferSource;
@@ -48,7 +49,7 @@ async function compile(source: URL | BufferSource): Promise<WebAssembly.Module> 
 /** A fresh instance of integer.wasm, its exports unwrapped: the loader's wrappers triple the price of a call. */
 export async function loadKernels(source: WasmSource | undefined): Promise<IntegerKernels> {
   try {
-    const from = source ?? new URL("../../build/integer.wasm", import.meta.url);
+    const from = source ?? integerWasm();
     const module = from instanceof WebAssembly.Module ? from : await compile(from);
     const { instance } = await instantiate(module, {});
     return instance.exports as unknown as IntegerKernels;

@@ -10,7 +10,7 @@ export async function withGolden(plan: Plan, options: SessionOptions = {}): Prom
   const tensors = new Map<string, PlanTensor>(plan.tensors);
   for (const { outputs } of plan.golden ?? []) for (const name of outputs) tensors.delete(name);
   const { golden: _golden, ...bare } = plan;
-  using session = await createSession({ ...bare, tensors: new Map(tensors) }, options);
+  const session = await createSession({ ...bare, tensors: new Map(tensors) }, options);
   const golden = seeds.map((seed, i): Golden => {
     const answers = session.run(goldenInputs(plan, seed));
     const outputs = plan.outputs.map((index, k) => {
@@ -20,5 +20,6 @@ export async function withGolden(plan: Plan, options: SessionOptions = {}): Prom
     });
     return { seed, outputs };
   });
+  session[Symbol.dispose]();
   return { ...plan, tensors, golden };
 }

@@ -1,0 +1,26 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { bundleRuntime } from "./bundle.ts";
+
+const folder = await bundleRuntime("test-bundle");
+const files = readdirSync(folder);
+const gzipped = (name: string): number => gzipSync(readFileSync(new URL(name, folder)), { level: 9 }).length;
+
+test("one script and the kernels, at most 30 kB gzipped", () => {
+  expect(files).toEqual(["integer.wasm", "runtime.js"]);
+  const total = files.reduce((sum, name) => sum + gzipped(name), 0);
+  console.log(`runtime: ${files.map((name) => `${name} ${gzipped(name)}`).join(", ")}, ${total} bytes gzipped`);
+  expect(total).toBeLessThan(30_000);
+});
+
+test("it imports nothing", () => {
+  const imports = readFileSync(new URL("runtime.js", folder), "utf8").match(/\bimport\s*(?:[{*"'`(]|\w+\s+from)/g);
+  expect(imports).toBeNull();
+});
+
+test("it finds its kernels beside itself, and proves a plan", async () => {
+  const { createSession } = (await import(new URL("runtime.js", folder).href)) as typeof import("../../src/runtime/index.ts");
+  const session = await createSession(new URL("../fixtures/version-1.halftone", import.meta.url));
+  expect(session.verify()).toBe(2);
+});
