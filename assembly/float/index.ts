@@ -28,3 +28,4 @@ export * from "./division";
 export * from "./power";
 export * from "./fakequantize";
 export * from "./loss";
+export * from "./gram";
