@@ -6,6 +6,7 @@ import type { Encoding } from "../formats/encoding.ts";
 import type { Attribute, DType, Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { biasCode, biasScale } from "../quantized/bias.ts";
 import type { Quantized } from "../quantized/types.ts";
+import { findUnits } from "../quantized/units.ts";
 
 /** The graph as a QDQ file shows it; write it with writeModel. */
 export function toQdq(quantized: Quantized): Graph {
@@ -22,6 +23,10 @@ class QdqWriter {
   readonly #nodeNames: Set<string>;
   /** What readers of a value read instead. */
   readonly #renamed = new Map<string, string>();
+  /** What its producer writes, before any quantizer. */
+  readonly #sources = new Map<string, string>();
+  /** What each node of a table starts from: values between that and the node are never codes for it. */
+  readonly #roots = new Map<GraphNode, string>();
 
   constructor(quantized: Quantized) {
     this.#quantized = quantized;
@@ -29,6 +34,9 @@ class QdqWriter {
     this.#constants = new Map(quantized.graph.constants);
     this.#facts = new Map(quantized.graph.facts);
     this.#nodeNames = new Set(quantized.graph.nodes.map(({ name }) => name));
+    const ends = new Set(quantized.sites.flatMap((site) => (site.ends ? [site.value] : [])));
+    for (const unit of findUnits(this.#graph, "codes", ends))
+      if (unit.kind === "pointwise") for (const node of unit.nodes) this.#roots.set(node, unit.root);
   }
 
   write(): Graph {
@@ -40,7 +48,10 @@ class QdqWriter {
   }
 
   #node(node: GraphNode): void {
-    const inputs: string[] = node.inputs.map((name) => this.#renamed.get(name) ?? name);
+    const root = this.#roots.get(node);
+    const inputs: string[] = node.inputs.map((name) =>
+      root === undefined || name === root ? (this.#renamed.get(name) ?? name) : (this.#sources.get(name) ?? name),
+    );
     const weights = this.#quantized.weights.get(node.name);
     if (weights) {
       const { encoding, codes, dims } = weights;
@@ -64,6 +75,7 @@ class QdqWriter {
     const fact = this.#facts.get(value)!;
     const [scale, zero] = this.#parameters(value, encoding, "uint8");
     this.#facts.set(source, fact);
+    this.#sources.set(value, source);
     const real = this.#clipped(value, source, encoding);
     const codes = this.#add(
       "QuantizeLinear",
