@@ -9,8 +9,8 @@ import { type QLinearForm, qlinearForms } from "../ops/qlinear.ts";
 export function toPairs(graph: Graph): Graph {
   const writer = new PairWriter(graph);
   for (const node of graph.nodes) writer.add(node);
-  if (writer.nodes.length === graph.nodes.length) return graph;
   const { nodes, constants } = writer;
+  if (nodes.length === graph.nodes.length && nodes.every(({ op }, i) => op === graph.nodes[i]!.op)) return graph;
   return inferFacts({ ...graph, constants, nodes: sortNodes(nodes, [...graph.inputs, ...constants.keys()], graph.outputs) });
 }
 
