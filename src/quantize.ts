@@ -1,10 +1,9 @@
 // The main job: a float model and samples become codes, scales and zero points.
 import { checkPreprocessing } from "./data/preprocess.ts";
 import type { Dataset, Preprocessing } from "./data/types.ts";
-import { HalftoneError } from "./errors.ts";
+import { assert, HalftoneError } from "./errors.ts";
 import type { Encoding } from "./formats/encoding.ts";
-import { unsignedCodes, tensorEncoding } from "./formats/linear.ts";
-import { roundHalfEven } from "./formats/rounding.ts";
+import { quantizeOne, tensorEncoding, unsignedCodes } from "./formats/linear.ts";
 import { quantizeWeights } from "./formats/weights.ts";
 import { prepare } from "./graph/prepare.ts";
 import type { Graph, GraphNode } from "./graph/types.ts";
@@ -79,11 +78,15 @@ export async function encodeGraph(
   const excluded = selectNodes(chosen.exclude, names, "--exclude");
   const optionsOf = layerOptions(chosen, names);
   const makerOf = makers(graph);
+  const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
+  const ends = new Set(chosen.firstLast === 8 ? [weighted[0], weighted.at(-1)] : []);
 
-  const sites = usefulSites(graph, findSites(graph, chosen.activations), excluded).map((site): Site => {
+  const found = usefulSites(graph, findSites(graph, chosen.activations), excluded);
+  const lastInput = chosen.firstLast === 8 ? found.find(({ value }) => value === weighted.at(-1)?.inputs[0])?.group : undefined;
+  const sites = found.map((site): Site => {
     const maker = makerOf.get(site.group);
     // What enters the network keeps 8 bits: it is pixels, or as good as.
-    return { ...site, bits: maker ? optionsOf(maker.name).activations : 8 };
+    return { ...site, bits: maker && site.group !== lastInput ? optionsOf(maker.name).activations : 8 };
   });
   const fixedOf = (site: Site): ReturnType<typeof fixedRange> => fixedRange(makerOf.get(site.value)?.op ?? "", site.bits);
   const histograms = await observe(sites.filter((site) => !fixedOf(site)).map(({ value }) => value));
@@ -100,10 +103,10 @@ export async function encodeGraph(
   }
 
   const weights = new Map<string, QuantizedWeight>();
-  for (const node of graph.nodes) {
-    if (isWeighted(graph, node) && !excluded.has(node.name)) {
-      weights.set(node.name, weightsOf(graph, node, optionsOf(node.name), activations.get(node.inputs[0]!)));
-    }
+  for (const node of weighted) {
+    const own = optionsOf(node.name);
+    const options = ends.has(node) ? { ...own, weights: 8 } : own;
+    weights.set(node.name, weightsOf(graph, node, options, activations.get(node.inputs[0]!)));
   }
   return { graph, sites, activations, weights, excluded: names.filter((name) => excluded.has(name)) };
 }
@@ -149,7 +152,9 @@ function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: 
   const weight = quantizeWeights(
     tensor,
     axis,
-    { bits: options.weights, symmetric: true, range: options.weights === 8 ? "minmax" : "mse" },
+    options.weights === 8
+      ? { bits: 8, symmetric: true, range: "minmax" }
+      : { bits: options.weights, symmetric: options.weightZeros === "symmetric", range: options.weightRanges },
     place,
   );
   const bias = graph.constants.get(node.inputs[2] ?? "");
@@ -164,7 +169,8 @@ function withRoomForBias(
   input: Encoding,
   place: string,
 ): QuantizedWeight {
-  const { scale, granularity } = weight.encoding;
+  const { scale, granularity, zeroPoint, levels } = weight.encoding;
+  assert(levels.kind === "linear", "weights are rounded to linear codes");
   const raised = scale.map((s, c) => {
     const largest = scale.length === 1 ? bias.reduce((most, b) => Math.max(most, Math.abs(b)), 0) : Math.abs(bias[c]!);
     return largest / biasScale(input.scale[0]!, s) > largestBias ? (largest / (input.scale[0]! * largestBias)) * 1.0001 : s;
@@ -175,7 +181,7 @@ function withRoomForBias(
   const inner = weight.dims.slice(axis + 1).reduce((product, d) => product * d, 1);
   const codes = weight.codes.map((code, i) => {
     const c = scale.length === 1 ? 0 : Math.floor(i / inner) % scale.length;
-    return raised[c] === scale[c] ? code : roundHalfEven(Math.fround(values[i]! / raised[c]!));
+    return raised[c] === scale[c] ? code : quantizeOne(values[i]!, raised[c]!, zeroPoint[c]!, levels.lo, levels.hi);
   });
   return { ...weight, codes, encoding: { ...weight.encoding, scale: raised } };
 }

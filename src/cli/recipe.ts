@@ -27,6 +27,8 @@ const layerFields: Readonly<Record<keyof LayerOptions, readonly [Check, string]>
   activations: [bits, "2 … 8 bits"],
   granularity: [oneOf("channel", "tensor"), "channel or tensor"],
   ranges: [oneOf("mse", "minmax", "percentile", "entropy"), "mse, minmax, percentile or entropy"],
+  weightRanges: [oneOf("mse", "mse-grid", "minmax"), "mse, mse-grid or minmax"],
+  weightZeros: [oneOf("affine", "symmetric"), "affine or symmetric"],
 };
 
 const count: Check = (value) => whole(value) && value !== 0;
@@ -42,6 +44,7 @@ const isOverride: Check = (value) => {
 
 const recipeFields: Readonly<Record<keyof QuantizeOptions, readonly [Check, string]>> = {
   ...layerFields,
+  firstLast: [(value) => value === 0 || value === 8, "0 or 8"],
   method: [oneOf("nearest"), "nearest"],
   residual: [oneOf("wide", "codes"), "wide or codes"],
   exclude: [listOf((value) => typeof value === "string"), "a list of node names or /patterns/"],

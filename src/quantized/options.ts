@@ -5,6 +5,9 @@ import type { ResidualMode } from "./fusions.ts";
 /** Rows of ranges/rules.ts. */
 export type RangeRuleName = "mse" | "minmax" | "percentile" | "entropy";
 
+/** How weights of at most 7 bits are placed: 80 shrunken ranges, 100 widths for every zero point, or nothing clipped. */
+export type WeightRangeName = "mse" | "mse-grid" | "minmax";
+
 /** Choices that can differ from node to node. */
 export interface LayerOptions {
   /** Bits of weight codes, 2…8. */
@@ -14,6 +17,10 @@ export interface LayerOptions {
   readonly granularity: "channel" | "tensor";
   /** How activation ranges are found. */
   readonly ranges: RangeRuleName;
+  /** How the ranges of weights of at most 7 bits are found; 8-bit weights keep all of theirs. */
+  readonly weightRanges: WeightRangeName;
+  /** Whether weights of at most 7 bits have a zero point of their own. 8-bit weights have none. */
+  readonly weightZeros: "affine" | "symmetric";
 }
 
 /** `/regular expression/` over node names, or one exact name; later overrides win. */
@@ -24,6 +31,8 @@ export interface Override {
 
 /** Everything that determines a Quantized besides model and data: the recipe. */
 export interface QuantizeOptions extends LayerOptions {
+  /** Bits of the first and the last layer's weights and of the last layer's input, or 0 to treat them like all others. */
+  readonly firstLast: 0 | 8;
   /** The way weights are rounded. */
   readonly method: "nearest";
   readonly residual: ResidualMode;
@@ -39,6 +48,9 @@ export const defaultOptions: QuantizeOptions = {
   activations: 8,
   granularity: "channel",
   ranges: "mse",
+  weightRanges: "mse",
+  weightZeros: "affine",
+  firstLast: 8,
   method: "nearest",
   residual: "wide",
   exclude: [],

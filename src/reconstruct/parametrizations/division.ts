@@ -4,7 +4,7 @@
 // in the log space of its released code.
 import { roundHalfEven } from "../../formats/rounding.ts";
 import { exp, log } from "../../ops/math.ts";
-import { Arrays, type Hardened, type Parametrization, type WeightGrid } from "./types.ts";
+import { Arrays, type Hardened, type Parametrization } from "./types.ts";
 
 /** What one element gives: its code minus zero point, and the gradients that g = ∂L/∂Ŵ has through it. */
 export interface Divided {

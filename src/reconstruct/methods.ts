@@ -1,0 +1,49 @@
+// The columns of the table of methods. A method is a row of them; nothing else distinguishes AdaRound from QDrop.
+import type { WeightRange } from "../formats/weights.ts";
+import type { OptimizerName } from "./optimizers.ts";
+import type { Temperature } from "./schedules.ts";
+
+/** What is learned about a weight. */
+export type ParametrizationName = "nearest" | "sigmoid" | "division";
+
+/** How far an output is from its target. */
+export type Objective =
+  /** Σ over channels of |d|^p, averaged over samples and positions. */
+  | { readonly kind: "output"; readonly p: number }
+  /** The same plus `weight` times the KL divergence of the network's answer through the float suffix, softened by a temperature. */
+  | { readonly kind: "prediction"; readonly p: number; readonly weight: number; readonly temperature: number };
+
+/** What is learned together: one layer with its activation, or everything between two places where one value alone is alive. */
+export type ScopeName = "layer" | "block";
+
+/** Activations while weights are learned. */
+export type Activations =
+  /** Float: weights see only each other's errors. */
+  | { readonly kind: "float" }
+  /** Quantized where the integer program will, each element with probability `keep` (1: all), step sizes learned at `rate`. */
+  | { readonly kind: "quantized"; readonly keep: number; readonly rate: number; readonly scaled: boolean };
+
+export interface Schedule {
+  readonly iterations: number;
+  readonly batch: number;
+  readonly optimizer: OptimizerName;
+  /** Learning rate of what the parametrization learns, and its course. */
+  readonly rate: number;
+  readonly course: "constant" | "cosine";
+  /** Weight of the rounding regularizer. */
+  readonly lambda: number;
+  readonly temperature: Temperature;
+  readonly replacement: boolean;
+}
+
+export interface Method {
+  readonly parametrization: ParametrizationName;
+  readonly objective: Objective;
+  readonly scope: ScopeName;
+  readonly activations: Activations;
+  readonly schedule: Schedule;
+  /** How the grids of weights of at most 7 bits are found. */
+  readonly weightRange: WeightRange;
+  /** Share of quantized elements in a unit's input while it learns; the others are the float network's. 1: the quantized prefix alone. */
+  readonly inputKeep: number;
+}

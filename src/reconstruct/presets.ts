@@ -1,0 +1,81 @@
+// One row per published method, with the settings of its released code. A row is data: no code may ask for a preset by name.
+import type { Method, Schedule } from "./methods.ts";
+import { defaultTemperature } from "./schedules.ts";
+
+const schedule: Schedule = {
+  iterations: 20_000,
+  batch: 32,
+  optimizer: "adam",
+  rate: 1e-3,
+  course: "constant",
+  lambda: 0.01,
+  temperature: defaultTemperature,
+  replacement: false,
+};
+
+const squares = { kind: "output", p: 2 } as const;
+const float = { kind: "float" } as const;
+
+export type PresetName = "nearest" | "adaround" | "brecq" | "qdrop" | "flexround" | "pd-quant";
+
+export const presets: Readonly<Record<PresetName, Method>> = {
+  nearest: {
+    parametrization: "nearest",
+    objective: squares,
+    scope: "layer",
+    activations: float,
+    schedule: { ...schedule, iterations: 0 },
+    weightRange: "mse",
+    inputKeep: 1,
+  },
+  /** Nagel et al. 2020, as released in AIMET. */
+  adaround: {
+    parametrization: "sigmoid",
+    objective: squares,
+    scope: "layer",
+    activations: float,
+    schedule: { ...schedule, iterations: 15_000, temperature: { ...defaultTemperature, shape: "cosine" } },
+    weightRange: "mse",
+    inputKeep: 1,
+  },
+  /** Li et al. 2021; its released results use the plain squared error. */
+  brecq: {
+    parametrization: "sigmoid",
+    objective: squares,
+    scope: "block",
+    activations: float,
+    schedule,
+    weightRange: "mse",
+    inputKeep: 1,
+  },
+  /** Wei et al. 2022. */
+  qdrop: {
+    parametrization: "sigmoid",
+    objective: squares,
+    scope: "block",
+    activations: { kind: "quantized", keep: 0.5, rate: 4e-5, scaled: true },
+    schedule: { ...schedule, replacement: true },
+    weightRange: "mse-grid",
+    inputKeep: 0.5,
+  },
+  /** Lee et al. 2023 in the setting of QDrop. */
+  flexround: {
+    parametrization: "division",
+    objective: squares,
+    scope: "block",
+    activations: { kind: "quantized", keep: 0.5, rate: 4e-5, scaled: true },
+    schedule: { ...schedule, iterations: 5000, rate: 4e-4, course: "cosine", lambda: 0, replacement: true },
+    weightRange: "mse-grid",
+    inputKeep: 0.5,
+  },
+  /** Liu et al. 2023, without its distribution correction. */
+  "pd-quant": {
+    parametrization: "sigmoid",
+    objective: { kind: "prediction", p: 2, weight: 10, temperature: 4 },
+    scope: "block",
+    activations: { kind: "quantized", keep: 0.5, rate: 4e-5, scaled: false },
+    schedule: { ...schedule, rate: 3e-3, replacement: true },
+    weightRange: "mse-grid",
+    inputKeep: 0.5,
+  },
+};

@@ -1,0 +1,352 @@
+// Learned rounding, part by part in order of execution: each part is given what the quantized network in front of it makes and learns to
+// answer as the float network does. What comes out is the same object that went in, with other codes and other step sizes.
+import type { DeviceTensor } from "../engine/types.ts";
+import { throwIfAborted } from "../errors.ts";
+import type { Encoding } from "../formats/encoding.ts";
+import { quantizeOne } from "../formats/linear.ts";
+import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
+import { isWeighted } from "../quantized/fusions.ts";
+import { movingOps } from "../quantized/sites.ts";
+import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
+import { Caches, SampleCache } from "./cache.ts";
+import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
+import { type Examples, learnUnit } from "./learn.ts";
+import type { Method } from "./methods.ts";
+import { lpSumKernel } from "./objectives.ts";
+import { parametrizations } from "./parametrizations/table.ts";
+import { decodeRows } from "./parametrizations/nearest.ts";
+import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
+import { findParts, type Part } from "./scopes.ts";
+import { type Quantizer, Unit } from "./unit.ts";
+
+/** Calibration samples as the model's input. */
+export interface SampleSource {
+  readonly length: number;
+  /** Samples first … first + count − 1, [count, …]. */
+  read(first: number, count: number): Promise<Tensor>;
+}
+
+/** What became of one part. Losses are means over the samples of Σ over channels of squares, everything hardened and quantized. */
+export interface PartReport {
+  readonly name: string;
+  readonly weights: readonly string[];
+  readonly lossBefore: number;
+  readonly lossAfter: number;
+  /** The same sum of the float output itself: what the losses are small against. */
+  readonly signal: number;
+  readonly elements: number;
+  /** Codes that are not the nearest ones. */
+  readonly moved: number;
+  /** Roundings that learning left open. */
+  readonly undecided: number;
+}
+
+/** What a killed run continues from: a part's result. */
+export interface Checkpoint {
+  readonly weights: ReadonlyMap<string, Hardened>;
+  readonly scales: ReadonlyMap<string, number>;
+  readonly undecided: number;
+}
+
+export interface CheckpointStore {
+  load(part: number): Promise<Checkpoint | undefined>;
+  save(part: number, checkpoint: Checkpoint): Promise<void>;
+}
+
+export interface ReconstructOptions {
+  readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onStep?: ((part: number, parts: number, step: number, steps: number) => void) | undefined;
+  readonly onPart?: ((report: PartReport, part: number, parts: number) => void) | undefined;
+  readonly checkpoints?: CheckpointStore | undefined;
+  /** A compiled float.wasm. */
+  readonly module?: WebAssembly.Module | undefined;
+}
+
+export interface Reconstruction {
+  readonly quantized: Quantized;
+  readonly parts: readonly PartReport[];
+}
+
+/** Samples of one pass over a part. */
+const passBatch = 32;
+const breathMilliseconds = 20;
+
+/**
+ * Learns the codes of every weighted node that has linear codes, and the step sizes of the activations if the method quantizes them.
+ * The result depends on quantized, samples, method and seed alone.
+ *
+ * Memory: the values alive between two parts, for all samples, in float32, once as the float and once as the quantized network makes
+ * them; and one part's training step.
+ *
+ * @param quantized nearest codes and calibrated encodings: where learning starts
+ * @throws HalftoneError CANCELLED, OUT_OF_MEMORY, and what the engine throws
+ */
+export async function reconstruct(
+  quantized: Quantized,
+  samples: SampleSource,
+  method: Method,
+  options: ReconstructOptions = {},
+): Promise<Reconstruction> {
+  const run = new Run(quantized, samples, method, options);
+  await run.readInputs();
+  const parts = findParts(quantized.graph, method.scope);
+  for (const [index, part] of parts.entries()) await run.part(part, index, parts);
+  return { quantized: run.result(), parts: run.reports };
+}
+
+class Run {
+  readonly reports: PartReport[] = [];
+  readonly #quantized: Quantized;
+  readonly #graph: Graph;
+  readonly #samples: SampleSource;
+  readonly #method: Method;
+  readonly #options: ReconstructOptions;
+  readonly #float = new Caches();
+  readonly #prefix = new Caches();
+  readonly #weights: Map<string, QuantizedWeight>;
+  readonly #quantizers: readonly Quantizer[];
+  readonly #scales: Map<string, number>;
+  #lastBreath = performance.now();
+
+  constructor(quantized: Quantized, samples: SampleSource, method: Method, options: ReconstructOptions) {
+    this.#quantized = quantized;
+    this.#graph = quantized.graph;
+    this.#samples = samples;
+    this.#method = method;
+    this.#options = options;
+    this.#weights = new Map(quantized.weights);
+    this.#quantizers = method.activations.kind === "float" ? [] : findQuantizers(quantized);
+    this.#scales = new Map(this.#quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
+  }
+
+  /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized. */
+  async readInputs(): Promise<void> {
+    const [name] = this.#graph.inputs as [string];
+    const float = new SampleCache(this.#samples.length);
+    const prefix = new SampleCache(this.#samples.length);
+    const encoding = this.#method.activations.kind === "float" ? undefined : this.#quantized.activations.get(name);
+    for (let first = 0; first < this.#samples.length; first += passBatch) {
+      const tensor = await this.#samples.read(first, Math.min(passBatch, this.#samples.length - first));
+      const data = tensor.data as Float32Array;
+      const device: DeviceTensor = { dims: tensor.dims, layout: "row-major", ptr: 0 };
+      float.write(first, device, data);
+      prefix.write(first, device, encoding ? quantizedValues(data, encoding) : data);
+      await this.#breathe();
+    }
+    this.#float.set(name, float);
+    this.#prefix.set(name, prefix);
+  }
+
+  async part(part: Part, index: number, parts: readonly Part[]): Promise<void> {
+    const graph = this.#graph;
+    await this.#floatPass(part);
+    const nodes = part.nodes.filter((node) => isWeighted(graph, node) && this.#weights.has(node.name));
+    const values = new Set(part.nodes.flatMap((node) => node.outputs));
+    const quantizers = this.#quantizers.filter(({ value }) => values.has(value));
+    const learned = this.#learnedGroups(quantizers);
+    const unit = await Unit.open(graph, part, nodes, quantizers, learned, this.#options.module);
+    for (const { group } of quantizers) unit.writeScale(group, this.#scales.get(group)!);
+    unit.quantizeAll();
+
+    const grids = new Map(nodes.map((node) => [node.name, this.#grid(node)]));
+    const nearest = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
+    this.#writeWeights(unit, grids, nearest);
+    const before = await this.#quantizedPass(unit);
+    const checkpoint =
+      (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, part, index, parts.length, grids, quantizers));
+    await this.#options.checkpoints?.save(index, checkpoint);
+
+    for (const [group, scale] of checkpoint.scales) {
+      this.#scales.set(group, scale);
+      unit.writeScale(group, scale);
+    }
+    unit.quantizeAll();
+    for (const node of nodes) {
+      const hardened = checkpoint.weights.get(node.name)!;
+      this.#weights.set(node.name, hardenedWeight(node, this.#weights.get(node.name)!, hardened));
+    }
+    this.#writeWeights(unit, grids, checkpoint.weights);
+    const after = await this.#quantizedPass(unit);
+    const report = this.#report(part, nodes, nearest, checkpoint, before, after);
+    this.reports.push(report);
+    this.#options.onPart?.(report, index, parts.length);
+
+    const needed = new Set(parts.slice(index + 1).flatMap(({ inputs }) => inputs));
+    this.#float.keep(needed);
+    this.#prefix.keep(needed);
+  }
+
+  result(): Quantized {
+    const groupOf = new Map(this.#quantized.sites.map(({ value, group }) => [value, group]));
+    const activations = new Map<string, Encoding>(
+      [...this.#quantized.activations].map(([value, encoding]) => {
+        const scale = this.#scales.get(groupOf.get(value) ?? "");
+        return [value, scale === undefined ? encoding : { ...encoding, scale: Float32Array.of(scale) }];
+      }),
+    );
+    return { ...this.#quantized, weights: this.#weights, activations };
+  }
+
+  /** Groups all of whose quantizers stand in this part. */
+  #learnedGroups(quantizers: readonly Quantizer[]): string[] {
+    const { activations } = this.#method;
+    if (activations.kind === "float" || activations.rate === 0) return [];
+    const here = new Set(quantizers.map(({ value }) => value));
+    const inputs = new Set(this.#graph.inputs);
+    const groups = [...new Set(quantizers.map(({ group }) => group))];
+    return groups.filter(
+      (group) => !inputs.has(group) && this.#quantizers.every((quantizer) => quantizer.group !== group || here.has(quantizer.value)),
+    );
+  }
+
+  #grid(node: GraphNode): WeightGrid {
+    const values = this.#graph.constants.get(node.inputs[1]!)!.data as Float32Array;
+    return gridOf(node, this.#weights.get(node.name)!, values);
+  }
+
+  #hardened(node: GraphNode): Hardened {
+    const weight = this.#weights.get(node.name)!;
+    return { codes: toRows(weight.codes, rowOrder(weight.dims, outputAxis(node))), scale: this.#grid(node).scale };
+  }
+
+  #writeWeights(unit: Unit, grids: ReadonlyMap<string, WeightGrid>, weights: ReadonlyMap<string, Hardened>): void {
+    for (const { node, variable, order, elements } of unit.weights) {
+      const values = decodeRows(grids.get(node.name)!, weights.get(node.name)!);
+      const rows = unit.allocate(elements * 4);
+      unit.f32.set(values, rows / 4);
+      unit.rowsTo(variable.ptr, rows, order);
+      unit.release(rows);
+    }
+  }
+
+  async #learn(
+    unit: Unit,
+    part: Part,
+    index: number,
+    parts: number,
+    grids: ReadonlyMap<string, WeightGrid>,
+    quantizers: readonly Quantizer[],
+  ): Promise<Checkpoint> {
+    const cachesOf = (caches: Caches, names: readonly string[]): Map<string, SampleCache> =>
+      new Map(names.map((name) => [name, caches.get(name)]));
+    const examples: Examples = {
+      quantized: cachesOf(this.#prefix, part.inputs),
+      float: cachesOf(this.#float, part.inputs),
+      targets: cachesOf(this.#float, part.outputs),
+      samples: this.#samples.length,
+    };
+    const scales = new Map(quantizers.map(({ group }) => [group, this.#scales.get(group)!]));
+    const { iterations } = this.#method.schedule;
+    return learnUnit(
+      unit,
+      this.#method,
+      parametrizations[this.#method.parametrization],
+      grids,
+      scales,
+      examples,
+      { seed: this.#options.seed ?? 0, unit: index },
+      { breathe: () => this.#breathe(), onStep: (step) => this.#options.onStep?.(index, parts, step, iterations) },
+    );
+  }
+
+  /** Outputs of the float network, into the cache of targets. */
+  async #floatPass(part: Part): Promise<void> {
+    const unit = await Unit.open(this.#graph, part, [], [], [], this.#options.module);
+    const made = new Map(part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    await this.#pass(unit, this.#float, (first, outputs) => {
+      for (const [name, output] of outputs) made.get(name)!.write(first, output, unit.f32);
+    });
+    for (const [name, cache] of made) this.#float.set(name, cache);
+  }
+
+  /** Outputs of the quantized network as the unit now stands, into its cache; and their distance from the targets. */
+  async #quantizedPass(unit: Unit): Promise<{ loss: number; signal: number }> {
+    const { part } = unit;
+    const made = new Map(part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    let [loss, signal] = [0, 0];
+    await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
+      for (const [name, output] of outputs) {
+        made.get(name)!.write(first, output, unit.f32);
+        const n = output.dims.reduce((p, d) => p * d, 1);
+        const target = unit.allocate(n * 4);
+        const zero = unit.allocate(n * 4);
+        this.#float.get(name).gather(indices, target, unit.f32);
+        unit.kernels.fill(zero, 0, n);
+        signal += lpSumKernel(unit.kernels, zero, target, zero, output.dims, 2) * indices.length;
+        loss += lpSumKernel(unit.kernels, zero, output.ptr, target, output.dims, 2) * indices.length;
+        unit.release(target);
+        unit.release(zero);
+      }
+    });
+    for (const [name, cache] of made) this.#prefix.set(name, cache);
+    return { loss: loss / this.#samples.length, signal: signal / this.#samples.length };
+  }
+
+  async #pass(
+    unit: Unit,
+    caches: Caches,
+    consume: (first: number, outputs: ReadonlyMap<string, DeviceTensor>, indices: readonly number[]) => void,
+  ): Promise<void> {
+    const buffers = unit.part.inputs.map((name) => unit.allocate(passBatch * caches.get(name).size * 4));
+    for (let first = 0; first < this.#samples.length; first += passBatch) {
+      const indices = Array.from({ length: Math.min(passBatch, this.#samples.length - first) }, (_, i) => first + i);
+      const feeds = new Map(unit.part.inputs.map((name, i) => [name, caches.get(name).gather(indices, buffers[i]!, unit.f32)]));
+      consume(first, unit.forward(feeds), indices);
+      await this.#breathe();
+    }
+    for (const buffer of buffers) unit.release(buffer);
+  }
+
+  #report(
+    part: Part,
+    nodes: readonly GraphNode[],
+    nearest: ReadonlyMap<string, Hardened>,
+    checkpoint: Checkpoint,
+    before: { loss: number },
+    after: { loss: number; signal: number },
+  ): PartReport {
+    let [moved, elements] = [0, 0];
+    for (const node of nodes) {
+      const { codes } = nearest.get(node.name)!;
+      const learned = checkpoint.weights.get(node.name)!.codes;
+      elements += codes.length;
+      for (let i = 0; i < codes.length; i++) if (codes[i] !== learned[i]) moved++;
+    }
+    return {
+      name: part.name,
+      weights: nodes.map(({ name }) => name),
+      lossBefore: before.loss,
+      lossAfter: after.loss,
+      signal: after.signal,
+      elements,
+      moved,
+      undecided: checkpoint.undecided,
+    };
+  }
+
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#lastBreath < breathMilliseconds) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    this.#lastBreath = performance.now();
+    throwIfAborted(this.#options.signal, "reconstruction");
+  }
+}
+
+/** Where the integer program rounds an activation: sites that it has codes for, but not those that only move codes. */
+function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
+  const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
+  return sites.flatMap(({ value, group, branch }): Quantizer[] => {
+    const node = producer.get(value);
+    const encoding = activations.get(value);
+    if (branch || !node || !encoding || movingOps.has(node.op)) return [];
+    if (node.op === "Resize" && (node.attributes.mode ?? "nearest") === "nearest") return [];
+    return [{ value, group, encoding }];
+  });
+}
+
+function quantizedValues(values: Float32Array, { levels, scale, zeroPoint }: Encoding): Float32Array {
+  if (levels.kind !== "linear") return values;
+  const [s, z] = [scale[0]!, zeroPoint[0]!];
+  return values.map((x) => s * (quantizeOne(x, s, z, levels.lo, levels.hi) - z));
+}

@@ -1,0 +1,199 @@
+// A part of the network under a microscope: its weights in the caller's hands, its activations behind fake quantizers.
+import { createDifferentiable } from "../engine/reverse.ts";
+import type { DeviceTensor, Differentiable } from "../engine/types.ts";
+import { assert } from "../errors.ts";
+import type { Encoding } from "../formats/encoding.ts";
+import { areKnown } from "../graph/dims.ts";
+import { subgraph } from "../graph/subgraph.ts";
+import type { Dim, Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
+import { fakeQuantize, fakeQuantizeForward, fakeQuantizeGradient, fakeQuantizeOp, quantizeAll } from "../ops/fake-quantize.ts";
+import { forwardKernels } from "../ops/forward.ts";
+import { gradientKernels } from "../ops/gradient.ts";
+import { operators } from "../ops/registry.ts";
+import { isWeighted } from "../quantized/fusions.ts";
+import { type RowOrder, outputAxis, rowOrder } from "./grid.ts";
+import type { Home } from "./parametrizations/types.ts";
+import type { Stream } from "./random.ts";
+import type { Part } from "./scopes.ts";
+
+/** A quantizer behind a value. Those of one group share a scale. */
+export interface Quantizer {
+  readonly value: string;
+  readonly group: string;
+  readonly encoding: Encoding;
+}
+
+/** A node with weights: rows of one scale, wherever the tensor has them. */
+export interface WeightSlot {
+  readonly node: GraphNode;
+  readonly order: RowOrder;
+  readonly elements: number;
+  /** Tensor order, in linear memory: what the next pass reads, and ∂L/∂Ŵ of the last. */
+  readonly variable: DeviceTensor;
+  readonly gradient: number;
+}
+
+const own = <Row>(rows: ReadonlyMap<string, Row>, row: Row): ReadonlyMap<string, Row> => new Map([...rows, [fakeQuantizeOp, row]]);
+
+const tables = {
+  operators: own(operators, fakeQuantize),
+  forward: own(forwardKernels, fakeQuantizeForward),
+  gradients: own(gradientKernels, fakeQuantizeGradient),
+};
+
+const weightName = (node: GraphNode): string => `${node.name}~weights`;
+const scaleName = (group: string): string => `${group}~scale`;
+const controlName = (value: string): string => `${value}~control`;
+
+/** The part as a graph of its own: each weight a constant of its own, a fake quantizer behind each quantized value. */
+function instrument(graph: Graph, part: Part, quantizers: readonly Quantizer[]): Graph {
+  const sub = subgraph(graph, part.inputs, part.outputs);
+  const byValue = new Map(quantizers.map((quantizer) => [quantizer.value, quantizer]));
+  const constants = new Map(sub.constants);
+  const facts = new Map(sub.facts);
+  const add = (name: string, tensor: Tensor): void => {
+    constants.set(name, tensor);
+    facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor } satisfies Fact);
+  };
+  const nodes = sub.nodes.flatMap((node): GraphNode[] => {
+    const inputs = [...node.inputs];
+    if (isWeighted(graph, node)) {
+      add(weightName(node), constants.get(inputs[1]!)!);
+      inputs[1] = weightName(node);
+    }
+    const behind: GraphNode[] = [];
+    const outputs = node.outputs.map((value) => {
+      const quantizer = byValue.get(value);
+      if (!quantizer) return value;
+      const { encoding, group } = quantizer;
+      const { levels, zeroPoint, scale } = encoding;
+      assert(levels.kind === "linear", "activations are linear");
+      const raw = `${value}~raw`;
+      facts.set(raw, facts.get(value)!);
+      add(scaleName(group), { dtype: "float32", dims: [1], data: scale.slice(0, 1) });
+      add(controlName(value), { dtype: "float32", dims: [4], data: new Float32Array(quantizeAll.buffer.slice(0)) });
+      behind.push({
+        name: `${value}~quantizer`,
+        op: fakeQuantizeOp,
+        inputs: [raw, scaleName(group), controlName(value)],
+        outputs: [value],
+        attributes: { low: levels.lo - zeroPoint[0]!, high: levels.hi - zeroPoint[0]! },
+      });
+      return raw;
+    });
+    return [{ ...node, inputs, outputs }, ...behind];
+  });
+  return { ...sub, nodes, constants, facts };
+}
+
+/** One part of a graph in an engine of its own. */
+export class Unit implements Home {
+  readonly part: Part;
+  readonly engine: Differentiable;
+  readonly weights: readonly WeightSlot[];
+  readonly quantizers: readonly Quantizer[];
+  /** Groups whose scale is learned here, with the place of its gradient. */
+  readonly scales: ReadonlyMap<string, DeviceTensor>;
+  readonly #sums: Map<string, DeviceTensor> = new Map();
+
+  private constructor(
+    part: Part,
+    engine: Differentiable,
+    nodes: readonly GraphNode[],
+    quantizers: readonly Quantizer[],
+    learned: readonly string[],
+  ) {
+    this.part = part;
+    this.engine = engine;
+    this.quantizers = quantizers;
+    this.weights = nodes.map((node) => {
+      const variable = engine.variable(weightName(node));
+      const elements = variable.dims.reduce((p, d) => p * d, 1);
+      const gradient = engine.allocate(elements * 4);
+      this.#sums.set(weightName(node), { ...variable, ptr: gradient });
+      return { node, order: rowOrder(variable.dims, outputAxis(node)), elements, variable, gradient };
+    });
+    this.scales = new Map(learned.map((group) => [group, { dims: [1], layout: "row-major", ptr: engine.allocate(16) }]));
+    for (const [group, sum] of this.scales) this.#sums.set(scaleName(group), sum);
+  }
+
+  /**
+   * @param weighted nodes of the part whose weights the caller writes
+   * @param learned  groups whose scale gets a gradient
+   */
+  static async open(
+    graph: Graph,
+    part: Part,
+    weighted: readonly GraphNode[],
+    quantizers: readonly Quantizer[],
+    learned: readonly string[],
+    module?: WebAssembly.Module,
+  ): Promise<Unit> {
+    const groups = [...new Set(quantizers.map(({ group }) => group))];
+    const engine = await createDifferentiable(instrument(graph, part, quantizers), {
+      module,
+      parameters: [...weighted.map(weightName), ...learned.map(scaleName)],
+      variables: [...groups.map(scaleName), ...quantizers.map(({ value }) => controlName(value))],
+      ...tables,
+    });
+    return new Unit(part, engine, weighted, quantizers, learned);
+  }
+
+  get kernels(): Differentiable["kernels"] {
+    return this.engine.kernels;
+  }
+
+  get f32(): Float32Array {
+    return new Float32Array(this.engine.memory.buffer);
+  }
+
+  allocate(bytes: number): number {
+    return this.engine.allocate(bytes);
+  }
+
+  release(ptr: number): void {
+    this.engine.release(ptr);
+  }
+
+  /** Moves weights between the tensor and its rows; `columns` change places only where output channels are not the first axis. */
+  rowsFrom(tensor: number, rows: number, { rows: r, outer, inner }: RowOrder): void {
+    this.kernels.copy4(rows, tensor, 1, r, outer, inner, 0, inner, r * inner, 1, 0, outer * inner, inner, 1);
+  }
+
+  rowsTo(tensor: number, rows: number, { rows: r, outer, inner }: RowOrder): void {
+    this.kernels.copy4(tensor, rows, 1, r, outer, inner, 0, outer * inner, inner, 1, 0, inner, r * inner, 1);
+  }
+
+  writeScale(group: string, scale: number): void {
+    this.f32[this.engine.variable(scaleName(group)).ptr / 4] = scale;
+  }
+
+  /** Which elements a quantizer quantizes in the next pass: all, or those whose random word is at most `limit`. */
+  writeControl(value: string, limit: number, stream?: Stream): void {
+    const { ptr } = this.engine.variable(controlName(value));
+    new Uint32Array(this.engine.memory.buffer, ptr, 4).set(stream ? [limit, stream.k0, stream.k1, 0] : quantizeAll);
+  }
+
+  /** Elements of one sample of a value, or 0 where the graph leaves a size open. */
+  elementsOf(value: string): number {
+    const dims: readonly Dim[] = this.engine.graph.facts.get(value)?.dims?.slice(1) ?? ["unknown"];
+    return areKnown(dims) ? (dims as readonly number[]).reduce((product, dim) => product * dim, 1) : 0;
+  }
+
+  /** Every element of every activation quantized. */
+  quantizeAll(): void {
+    for (const { value } of this.quantizers) this.writeControl(value, 0xffffffff);
+  }
+
+  forward(feeds: ReadonlyMap<string, DeviceTensor>): Map<string, DeviceTensor> {
+    return this.engine.forward(feeds);
+  }
+
+  /** Leaves ∂L/∂Ŵ in the slots and ∂L/∂s in `scales`. */
+  backward(gradients: ReadonlyMap<string, DeviceTensor>): void {
+    const { kernels } = this;
+    for (const { gradient, elements } of this.weights) kernels.fill(gradient, 0, elements);
+    for (const { ptr } of this.scales.values()) kernels.fill(ptr, 0, 1);
+    this.engine.backward(gradients, this.#sums);
+  }
+}
