@@ -116,6 +116,15 @@ function lowerSoftmax(b: Builder, node: GraphNode): void {
   const rank = input.dims.length + 1;
   const axis = ((Number(node.attributes.axis ?? -1) + rank) % rank) - 1;
   if (axis !== input.order.at(-1)) throw noIntegerForm(node, `axis ${axis + 1} of rank ${rank}`, "the last axis in memory");
+  const { scale, zeroPoint } = b.encoding(node.outputs[0]!);
+  if (scale !== 1 / 256 || zeroPoint !== -128) {
+    throw noIntegerForm(
+      node,
+      `an output of scale ${scale}, zero point ${zeroPoint + 128}`,
+      "scale 1/256, zero point 0 of uint8",
+      "Give it these, with 8 bits, or end the program before it.",
+    );
+  }
   const table = Uint32Array.from({ length: 256 }, (_, k) => roundHalfEven(exp(-k * input.scale[0]!) * 0x800000));
   b.emit({ kernel: "softmax", nodes: [node.name], input: index, output: b.codes(node.outputs[0]!), table: b.tensor(node, "table", table) });
 }

@@ -113,18 +113,23 @@ function refuseMissing(graph: Graph, encodings: ReadonlyMap<string, Encoding>): 
         "Quantize the operators that read it too.",
       );
   }
-  for (const unit of findUnits(graph, "wide", ends)) {
-    const input = unitInputs(unit).find(missing);
-    const output = unitOutputs(unit).find(missing);
-    if (input === undefined && output === undefined) continue;
-    const [first] = unitNodes(unit) as [GraphNode];
-    const before = first.inputs.find((value) => !graph.constants.has(value));
-    throw refuse(
-      first,
-      input === undefined ? `an output '${output}' in float` : `an input '${input}' in float`,
-      "codes on all sides",
-      `Quantize this operator too${weightedOps.has(first.op) ? "" : `, or end the program before it: --cut ${before}`}.`,
-    );
+  const units = findUnits(graph, "wide", ends);
+  for (const [what, valuesOf] of [
+    ["an input", unitInputs],
+    ["an output", unitOutputs],
+  ] as const) {
+    for (const unit of units) {
+      const value = valuesOf(unit).find(missing);
+      if (value === undefined) continue;
+      const [first] = unitNodes(unit) as [GraphNode];
+      const before = first.inputs.find((name) => !graph.constants.has(name));
+      throw refuse(
+        first,
+        `${what} '${value}' in float`,
+        "codes on all sides",
+        `Quantize this operator too, or end the program before it: --cut ${before}.`,
+      );
+    }
   }
 }
 
