@@ -1,5 +1,7 @@
 // integer.wasm: raw functions over byte addresses in linear memory, without imports and without a floating-point instruction.
 export { gemm, gemv } from "./gemm";
+export { decode } from "./codes";
+export { gemvLinear, gemvSums, gemvTable, partialSums } from "./gemvcodes";
 export { border, patches, widen } from "./patches";
 export { depthwise, depthwise3x3 } from "./depthwise";
 export { requantizeAny, requantizeEven, requantizeSingle } from "./requantize";

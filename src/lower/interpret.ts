@@ -10,6 +10,7 @@ import type { Size } from "../ops/integer/window.ts";
 import { channelsOf, imageView, logicalStrides, storedElements } from "../plan/layout.ts";
 import { completions } from "../plan/lifetimes.ts";
 import type { ConvStep, Epilogue, Plan, PlanTensor, PlanValue, PoolStep, Step } from "../plan/types.ts";
+import { decodedWeights } from "../plan/weights.ts";
 
 export type Codes = Int8Array | Int32Array;
 
@@ -75,7 +76,7 @@ function leave(memory: Memory, acc: Int32Array, channels: number, epilogue: Epil
 function conv(memory: Memory, step: ConvStep): Codes {
   const { plan } = memory;
   const [input, output] = [plan.values[step.input]!, plan.values[step.output]!];
-  const weights = tensor<Int8Array>(plan, step.weights);
+  const weights = decodedWeights(plan, step);
   const bias = tensor<Int32Array>(plan, step.bias);
   const x = codes(memory, step.input);
   const acc = convAccumulators(x, sizeOf(input), weights, bias, sizeOf(output), step, step.groups, input.zeroPoint);

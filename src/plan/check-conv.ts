@@ -1,8 +1,10 @@
 // Convolutions and pools: window arithmetic, weights, epilogues, and the proofs that no sum leaves its width.
+import { packedBytes } from "../formats/packing.ts";
 import type { Context, Interval } from "./context.ts";
 import { union } from "./context.ts";
 import { type ImageView, imageView } from "./layout.ts";
 import type { ConvStep, Epilogue, PlanValue, PoolStep, Requantization } from "./types.ts";
+import { decodedWeights } from "./weights.ts";
 
 interface Windowed {
   readonly window: readonly [number, number];
@@ -133,6 +135,18 @@ function checkEpilogue(context: Context, epilogue: Epilogue, output: PlanValue, 
   return checkRequantization(context, epilogue, intervals.lo.length, intervals.lo, intervals.hi);
 }
 
+/** The weights of a step as int8, whichever way they are stored. */
+function readWeights(context: Context, step: ConvStep, count: number): Int8Array {
+  if (!step.codes) return context.tensor(step.weights, "int8", count);
+  const { bits, levels } = step.codes;
+  const stream = context.tensor(step.weights, "uint8", packedBytes(count, bits));
+  const used = (count * bits) % 8;
+  context.require(used === 0 || stream.at(-1)! >> used === 0, () => `bits after the last of ${count} indices`, "zeros");
+  context.tensor(levels, "int8", 2 ** bits);
+  context.spend("moved", count);
+  return decodedWeights(context.plan, step);
+}
+
 export function checkConv(context: Context, step: ConvStep): void {
   const { value: input, range } = context.read(step.input, "int8");
   const output = context.output(step.epilogue.kind === "accumulator" ? "int32" : "int8");
@@ -144,7 +158,7 @@ export function checkConv(context: Context, step: ConvStep): void {
     "groups that divide both",
   );
   const taps = (step.window[0] * step.window[1] * from.channels) / step.groups;
-  const weights = context.tensor(step.weights, "int8", to.channels * taps);
+  const weights = readWeights(context, step, to.channels * taps);
   const bias = context.tensor(step.bias, "int32", to.channels);
 
   // Padding holds the zero point, which need not be a code that the producer's clamp lets through.

@@ -20,10 +20,11 @@ const callCost = 128;
 
 interface TensorTypes {
   readonly int8: Int8Array;
+  readonly uint8: Uint8Array;
   readonly int32: Int32Array;
   readonly uint32: Uint32Array;
 }
-const types = { int8: Int8Array, int32: Int32Array, uint32: Uint32Array } as const;
+const types = { int8: Int8Array, uint8: Uint8Array, int32: Int32Array, uint32: Uint32Array } as const;
 
 /** How far a value has been written before the step at hand. */
 export interface Written {

@@ -14,6 +14,7 @@ import type {
   Requantization,
   SoftmaxStep,
   Step,
+  WeightCodes,
   WideResidual,
 } from "./types.ts";
 
@@ -103,6 +104,7 @@ const step = variant<"kernel", Step>("kernel", {
     ...windowed,
     groups: extent,
     weights: text,
+    codes: optional(record<WeightCodes>({ bits: integer(1, 4), levels: text })),
     bias: text,
     epilogue,
     accumulator: pair(int32),

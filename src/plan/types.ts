@@ -65,7 +65,16 @@ interface StepBase {
   readonly output: number;
 }
 
-/** Convolution, depthwise (groups = channels), and dense layers (1×1 over H = 1, W = rows). Weights int8 [O][kh][kw][I/groups]. */
+/**
+ * Weights of 1 to 4 bits: the step's `weights` are uint8, the bit stream of indices into `levels` int8[2^bits]; index i occupies bits
+ * i·bits … (i + 1)·bits − 1, least significant first, and bits after the last are 0. Any format of so few bits is such a table.
+ */
+export interface WeightCodes {
+  readonly bits: number;
+  readonly levels: string;
+}
+
+/** Convolution, depthwise (groups = channels), and dense layers (1×1 over H = 1, W = rows). Weights [O][kh][kw][I/groups], int8 or coded. */
 export interface ConvStep extends StepBase {
   readonly kernel: "conv";
   readonly input: number;
@@ -76,6 +85,7 @@ export interface ConvStep extends StepBase {
   readonly pads: readonly [number, number, number, number];
   readonly groups: number;
   readonly weights: string;
+  readonly codes?: WeightCodes | undefined;
   /** int32[O], the input's zero point folded in: b − z_x Σw */
   readonly bias: string;
   readonly epilogue: Epilogue;

@@ -9,6 +9,7 @@ import { addRounded, type CodeRange, type Rounding, requantize, toCode } from ".
 import { softmaxCodes } from "../../src/ops/integer/softmax.ts";
 import type { Size } from "../../src/ops/integer/window.ts";
 import type { ConvStep, Plan, PlanTensor, PlanValue, Requantization, Step } from "../../src/plan/types.ts";
+import { decodedWeights } from "../../src/plan/weights.ts";
 import type { IntegerKernels } from "../../src/runtime/kernels.ts";
 import { Program } from "../../src/runtime/program.ts";
 import { type Call, prepareStep } from "../../src/runtime/step.ts";
@@ -116,6 +117,7 @@ function pack(value: PlanValue, arena: number, dense: Codes): void {
 
 export interface Bound {
   readonly calls: readonly Call[];
+  readonly constantBytes: number;
   readonly run: () => Codes;
 }
 
@@ -147,7 +149,7 @@ export function bindStep(plan: Plan, step: Step, inputs: ReadonlyMap<number, Cod
     expect(Buffer.compare(packed, all.subarray(constants, constants + prepared.constantBytes)), "constants are not written").toBe(0);
     return unpack(output, arena);
   };
-  return { calls, run };
+  return { calls, constantBytes: prepared.constantBytes, run };
 }
 
 export function runStep(plan: Plan, step: Step, inputs: ReadonlyMap<number, Codes>): Codes {
@@ -162,7 +164,7 @@ const sizeOf = (value: PlanValue): Size => {
 function convReference(plan: Plan, step: ConvStep, inputs: ReadonlyMap<number, Codes>): Codes {
   const x = plan.values[step.input]!;
   const out = sizeOf(plan.values[step.output]!);
-  const weights = plan.tensors.get(step.weights) as Int8Array;
+  const weights = decodedWeights(plan, step);
   const bias = plan.tensors.get(step.bias) as Int32Array;
   const codes = inputs.get(step.input) as Int8Array;
   const acc = convAccumulators(codes, sizeOf(x), weights, bias, out, step, step.groups, x.zeroPoint);

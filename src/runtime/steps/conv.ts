@@ -1,13 +1,15 @@
 import { assert } from "../../errors.ts";
 import type { ConvStep, Plan } from "../../plan/types.ts";
+import { type CodedWeights, codedWeights, decodedWeights } from "../../plan/weights.ts";
 import type { IntegerKernels } from "../kernels.ts";
 import { type PreparedStep, Program } from "../program.ts";
 import { depthwise, isDepthwise } from "./depthwise.ts";
 import { direct } from "./direct.ts";
 import { leave } from "./epilogue.ts";
-import { type Image, image, slices } from "./image.ts";
-import type { Producer } from "./producer.ts";
-import { int8Tensor, int32Tensor } from "./tensors.ts";
+import { type Image, image, roundUp, slices } from "./image.ts";
+import { type Producer, panelGroup } from "./producer.ts";
+import { int32Tensor } from "./tensors.ts";
+import { vectorForm } from "./vector.ts";
 import { Windows } from "./windows.ts";
 import { winogradForm } from "./winograd.ts";
 
@@ -20,6 +22,8 @@ export interface Layer {
   readonly y: Image;
   /** int8[O][kh][kw][I / groups] and int32[O] of the whole layer. */
   readonly weights: Int8Array;
+  /** The same weights as indices of levels, where the plan has them so. */
+  readonly coded: CodedWeights | undefined;
   readonly bias: Int32Array;
   /** Output channels [first, first + count). */
   readonly first: number;
@@ -37,10 +41,11 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
   const program = new Program();
   const x = image(plan.values[step.input]!);
   const y = image(plan.values[step.output]!);
-  const weights = int8Tensor(plan, step.weights);
+  const weights = decodedWeights(plan, step);
+  const coded = codedWeights(plan, step);
   const bias = int32Tensor(plan, step.bias);
   assert(x.size === 1 && x.channels % step.groups === 0 && y.channels % step.groups === 0, "a convolution's groups divide its channels");
-  const whole = { program, kernels, step, x, y, weights, bias };
+  const whole = { program, kernels, step, x, y, weights, coded, bias };
   const bound = accumulatorBounds(weights, bias);
   const produce = chooseProducer(step, x, y);
   const groups = produce === depthwise ? 1 : step.groups;
@@ -55,7 +60,7 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
   const { input, shape, rows, columns, sliceRows, panelBytes } = parts[0]!.producer;
   const windows = new Windows(program, kernels, input, shape, { rows, columns, sliceRows }, x.zeroPoint);
   const panelsPerBlock = Math.max(1, Math.floor(blockBytes / panelBytes));
-  const acc = program.scratch(Math.min(panelsPerBlock, parts[0]!.panels) * panelBytes);
+  const acc = program.scratch(roundUp(Math.min(panelsPerBlock, parts[0]!.panels), panelGroup) * panelBytes);
   for (const [r0, r1] of slices(rows, sliceRows)) {
     const frame = windows.rows(r0, r1);
     for (const { producer, emit, panels } of parts) {
@@ -73,7 +78,7 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
 
 /** By shape and accumulator interval alone; all of them give the same bits. */
 function chooseProducer(step: ConvStep, x: Image, y: Image): (layer: Layer) => Producer {
-  return isDepthwise(step, x, y) ? depthwise : (winogradForm(step, x, y) ?? direct);
+  return isDepthwise(step, x, y) ? depthwise : (vectorForm(step, y) ?? winogradForm(step, x, y) ?? direct);
 }
 
 /** Largest |b + Σ w · c| over all int8 codes c, per output channel, computed on demand. */

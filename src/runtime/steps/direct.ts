@@ -1,7 +1,8 @@
 import { plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
-import type { Producer } from "./producer.ts";
+import { type Producer, panelGroup } from "./producer.ts";
+import { panelStore, type Source } from "./weights.ts";
 import type { WindowShape } from "./windows.ts";
 
 /** Bytes of widened windows per slice: they stay in a 1 MiB second-level cache next to the weights. */
@@ -29,7 +30,8 @@ export function direct(layer: Layer): Producer {
   const wanted = Math.max(8, Math.min(slicePixels, Math.floor(sliceBytes / rowPitch)));
   const sliceRows = Math.min(rows, Math.max(1, Math.floor(wanted / columns)));
   const sliceSize = roundUp(sliceRows * columns, 4);
-  const weights = program.constant(packPairs(layer, tap, pairs));
+  const holes = tap > layer.inputs || inner % 2 !== 0;
+  const store = panelStore(layer, pairs * 16, holes, (source) => packPairs(layer, tap, pairs, source));
   const bias = program.constant(packBias(layer));
   const a = program.scratch(sliceSize * rowPitch);
   return {
@@ -47,12 +49,14 @@ export function direct(layer: Layer): Producer {
         program.call(kernels.patches, from, a, rowPitch, r1 - r0, columns, frame.xStep, frame.yStep, kh, runs, run, frame.xTap, frame.yTap);
     },
     panels: (_frame, r0, r1, p0, p1, acc) => {
-      const w = plus(weights, p0 * pairs * 16);
-      const b = plus(bias, p0 * 32);
-      const count = (r1 - r0) * columns;
+      const pixels = (r1 - r0) * columns;
       const panelPitch = sliceSize * 32;
-      if (count === 1) program.call(kernels.gemv, a, w, pairs, b, acc, panelPitch, p1 - p0);
-      else program.call(kernels.gemm, a, rowPitch, count, w, pairs, b, acc, panelPitch, p1 - p0);
+      for (const { weights, first, count } of store.runs(p0, p1, "call")) {
+        const b = plus(bias, first * 32);
+        const to = plus(acc, (first - p0) * panelPitch);
+        if (pixels === 1) program.call(kernels.gemv, a, weights, pairs, b, to, panelPitch, count);
+        else program.call(kernels.gemm, a, rowPitch, pixels, weights, pairs, b, to, panelPitch, count);
+      }
     },
   };
 }
@@ -71,26 +75,26 @@ function grid({ step, x, y }: Layer): Grid {
   return { input: { ...x, height: pixels(x), width: 1 }, shape: step, rows: pixels(y), columns: 1 };
 }
 
-/** int8[O][kh][kw][I] → int8[panels][pairs][8][2]; padding lanes, the odd tap and missing channels get 0. */
-export function packPairs({ step, weights, first, count, inputs }: Layer, tap: number, pairs: number): Int8Array {
+/** [O][kh][kw][I] → [panels][pairs][8][2]. */
+function packPairs({ step, first, count, inputs }: Layer, tap: number, pairs: number, { bytes, none }: Source): Int8Array {
   const taps = step.window[0] * step.window[1];
-  const packed = new Int8Array(Math.ceil(count / 8) * pairs * 16);
+  const packed = new Int8Array(Math.ceil(count / 8) * pairs * 16).fill(none);
   for (let o = 0; o < count; o++) {
     const panel = (o >> 3) * pairs * 16 + (o & 7) * 2;
     const row = (first + o) * taps * inputs;
     for (let t = 0; t < taps; t++) {
       for (let i = 0; i < inputs; i++) {
         const k = t * tap + i;
-        packed[panel + (k >> 1) * 16 + (k & 1)] = weights[row + t * inputs + i]!;
+        packed[panel + (k >> 1) * 16 + (k & 1)] = bytes[row + t * inputs + i]!;
       }
     }
   }
   return packed;
 }
 
-/** int32[panels][8]. */
+/** int32[panels][8]; room for a whole group of panels. */
 export function packBias({ bias, first, count }: Layer): Int32Array {
-  const packed = new Int32Array(roundUp(count, 8));
+  const packed = new Int32Array(roundUp(count, 8 * panelGroup));
   packed.set(bias.subarray(first, first + count));
   return packed;
 }

@@ -2,6 +2,9 @@ import type { Address } from "../program.ts";
 import type { Image } from "./image.ts";
 import type { Frame, WindowShape } from "./windows.ts";
 
+/** Panels that some kernels make together: room for them is kept behind the last. */
+export const panelGroup = 4;
+
 /**
  * A way to make the accumulators of a convolution, in panels of 8 output channels. It works on a grid of windows (output pixels, or
  * tiles of them), a slice of grid rows at a time: `begin` prepares the slice's input, `panels` multiplies.

@@ -4,6 +4,7 @@ import type { Layer } from "./conv.ts";
 import { packBias } from "./direct.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
 import type { Producer } from "./producer.ts";
+import { panelStore, type Source } from "./weights.ts";
 
 /**
  * F(m×m, 3×3): tiles of m×m outputs from (m + 2)² inputs by as many products. The accumulator must lie in [−limit, limit) for the exact
@@ -65,14 +66,17 @@ function winograd(layer: Layer, form: Form): Producer {
   const uPoint = pairs * 32 + stagger;
   const panelBytes = roundUp(Math.min(sliceRows * tile, y.height) * y.width, 4) * 32;
 
-  const packed = program.constant(packTaps(layer, pairs));
+  const store = panelStore(layer, pairs * 144, x.pitch > layer.inputs, (source) => packTaps(layer, pairs, source));
   const bias = program.constant(packBias(layer));
   const v = program.scratch(points * vPoint);
   const temporary = program.scratch(Math.max(96 * (4 * columns + 2), 384 + points * sliceSize * 32));
   const streamed = tile === 4 && rows * columns <= sliceTiles && channels >= streamedChannels;
   const panelU = points * uPoint;
   const u = streamed ? program.scratch(panelU) : program.space(panels * panelU);
-  if (!streamed) program.setup(kernels[form.transformWeights], packed, pairs, u, uPoint, panels, temporary);
+  if (!streamed) {
+    for (const { weights, first, count } of store.runs(0, panels, "setup"))
+      program.setup(kernels[form.transformWeights], weights, pairs, plus(u, first * panelU), uPoint, count, temporary);
+  }
   const pixelsBefore = (r: number): number => Math.min(r * tile, y.height) * y.width;
   return {
     input: x,
@@ -114,20 +118,21 @@ function winograd(layer: Layer, form: Form): Producer {
         return;
       }
       for (let p = p0; p < p1; p++) {
-        program.call(kernels[form.transformWeights], plus(packed, p * pairs * 144), pairs, u, uPoint, 1, temporary);
+        for (const { weights } of store.runs(p, p + 1, "call"))
+          program.call(kernels[form.transformWeights], weights, pairs, u, uPoint, 1, temporary);
         multiply(p, 1);
       }
     },
   };
 }
 
-/** int8[O][3][3][I] → int8[panels][pairs][9][8][2]; padding lanes and missing channels get 0. */
-function packTaps({ weights, count, inputs }: Layer, pairs: number): Int8Array {
-  const packed = new Int8Array(Math.ceil(count / 8) * pairs * 144);
+/** [O][3][3][I] → [panels][pairs][9][8][2]. */
+function packTaps({ count, inputs }: Layer, pairs: number, { bytes, none }: Source): Int8Array {
+  const packed = new Int8Array(Math.ceil(count / 8) * pairs * 144).fill(none);
   for (let o = 0; o < count; o++) {
     const panel = (o >> 3) * pairs * 144 + (o & 7) * 2;
     for (let t = 0; t < 9; t++) {
-      for (let i = 0; i < inputs; i++) packed[panel + (i >> 1) * 144 + t * 16 + (i & 1)] = weights[(o * 9 + t) * inputs + i]!;
+      for (let i = 0; i < inputs; i++) packed[panel + (i >> 1) * 144 + t * 16 + (i & 1)] = bytes[(o * 9 + t) * inputs + i]!;
     }
   }
   return packed;
