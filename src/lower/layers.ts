@@ -12,6 +12,8 @@ export interface LayerWeights {
   readonly outputs: number;
   readonly window: readonly [number, number];
   readonly codes: Int8Array;
+  /** Of the format: all codes are among 2^bits values, or a few more where zero points differ. */
+  readonly bits: number;
   /** One per output. */
   readonly scales: Float64Array;
 }
@@ -50,7 +52,7 @@ function convWeights(b: Builder, node: GraphNode): LayerWeights {
   for (let o = 0; o < outputs; o++)
     for (let i = 0; i < inputs; i++)
       for (let t = 0; t < taps; t++) moved[(o * taps + t) * inputs + i] = codes[(o * inputs + i) * taps + t]!;
-  return { outputs, window: [height, width], codes: moved, scales: scalesOf(encoding.scale, outputs) };
+  return { outputs, window: [height, width], codes: moved, bits: encoding.bits, scales: scalesOf(encoding.scale, outputs) };
 }
 
 /**
@@ -71,7 +73,13 @@ function transposedLayer(b: Builder, node: GraphNode, index: number, groups: num
       for (let t = 0; t < taps; t++) turned[(o * taps + taps - 1 - t) * perGroup + i] = codes[from + t]!;
     }
   }
-  const weights = { outputs, window: [height, width] as const, codes: turned, scales: scalesOf(encoding.scale, outputs) };
+  const weights = {
+    outputs,
+    window: [height, width] as const,
+    codes: turned,
+    bits: encoding.bits,
+    scales: scalesOf(encoding.scale, outputs),
+  };
   const { stride, dilation, pads } = transposedWindow(node, b.value(index).dims.slice(1), b.dims(node.outputs[0]!).slice(1), [
     height,
     width,
@@ -88,10 +96,10 @@ function denseWeights(b: Builder, node: GraphNode): LayerWeights {
     throw noIntegerForm(node, `alpha ${alpha}, beta ${beta}, transA ${transA}, weights of rank ${dims.length}`, "x·W + b with a matrix W");
   }
   const [rows, columns] = dims as [number, number];
-  if (transB) return { outputs: rows, window: [1, 1], codes, scales: scalesOf(encoding.scale, rows) };
+  if (transB) return { outputs: rows, window: [1, 1], codes, bits: encoding.bits, scales: scalesOf(encoding.scale, rows) };
   const moved = new Int8Array(codes.length);
   for (let k = 0; k < rows; k++) for (let n = 0; n < columns; n++) moved[n * rows + k] = codes[k * columns + n]!;
-  return { outputs: columns, window: [1, 1], codes: moved, scales: scalesOf(encoding.scale, columns) };
+  return { outputs: columns, window: [1, 1], codes: moved, bits: encoding.bits, scales: scalesOf(encoding.scale, columns) };
 }
 
 function weightsOf(b: Builder, node: GraphNode): QuantizedWeight {

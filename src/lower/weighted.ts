@@ -3,12 +3,13 @@ import { powerOfTwo } from "../formats/powers.ts";
 import { roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { quantizeMultiplier } from "../ops/integer/requantize.ts";
-import type { Epilogue, Requantization } from "../plan/types.ts";
+import type { ConvStep, Epilogue, Requantization } from "../plan/types.ts";
 import { biasCode } from "../quantized/bias.ts";
 import type { FusedUnit } from "../quantized/units.ts";
 import { accumulatorIntervals, type Interval, magnitude, tapCodes, tiesExcluded, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm, type UnplacedValue } from "./builder.ts";
 import { type LayerWeights, layerOf } from "./layers.ts";
+import { packLevels } from "./levels.ts";
 
 export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: ReadonlySet<string>): void {
   const node = unit.anchor;
@@ -30,11 +31,19 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
     window: weights.window,
     ...geometry,
     groups,
-    weights: b.tensor(node, "weights", weights.codes),
+    ...storedWeights(b, node, weights),
     bias: b.tensor(node, "bias", Int32Array.from(bias)),
     epilogue: stays ? { kind: "accumulator" } : epilogue(b, unit, accumulatorScale, intervals),
     accumulator: [lo, hi],
   });
+}
+
+/** As the plan keeps them: packed where the format has at most 4 bits. */
+function storedWeights(b: Builder, node: GraphNode, { bits, codes }: LayerWeights): Pick<ConvStep, "weights" | "codes"> {
+  const packed = bits <= 4 ? packLevels(codes) : undefined;
+  if (!packed) return { weights: b.tensor(node, "weights", codes) };
+  const weights = b.tensor(node, "weights", packed.stream);
+  return { weights, codes: { bits: packed.bits, levels: b.tensor(node, "levels", packed.levels) } };
 }
 
 /** b′ = rne(b / (s_x·s_w)) − z_x·Σw, exact for padded taps too because they hold z_x. */

@@ -3,6 +3,7 @@ import type { Graph, Tensor } from "../../src/graph/types.ts";
 import { float32, graphOf, node, randomTensor } from "../graph/build.ts";
 import { lower } from "../../src/lower/lower.ts";
 import type { ConvStep, Plan } from "../../src/plan/types.ts";
+import { decodedWeights } from "../../src/plan/weights.ts";
 import { createSession } from "../../src/runtime/index.ts";
 import { integerModule } from "../runtime/kernels.ts";
 import { errorsOf, quantizeGraph, samplesOf } from "./run.ts";
@@ -158,6 +159,20 @@ test.for(rows)("$name: one scale for all channels", async ({ graph, steps = 3 })
   expect(wide).toBeLessThan(steps + 1);
   expect(codes).toBeLessThan(steps + 1);
   expect(qdq).toBeLessThan(1.01);
+});
+
+test.for([2, 3, 4])("weights of %d bits take so many in the plan", async (weights) => {
+  const { graph } = rows.find(({ name }) => name === "projection residual")!;
+  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), { weights });
+  const plan = lower(quantized);
+  const convs = plan.steps.filter((step): step is ConvStep => step.kernel === "conv");
+  expect(convs.length).toBe(quantized.weights.size);
+  for (const step of convs) {
+    const { codes } = quantized.weights.get(step.nodes[0]!)!;
+    expect(step.codes?.bits).toBe(weights);
+    expect(plan.tensors.get(step.weights)!.byteLength).toBe(Math.ceil((codes.length * weights) / 8));
+    expect(decodedWeights(plan, step).toSorted()).toEqual(codes.toSorted());
+  }
 });
 
 test.for([4, 5, 6, 7])("weights of %d bits: symmetric codes in range, and the plan runs", async (weights) => {

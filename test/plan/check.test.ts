@@ -99,6 +99,15 @@ type Damage = (parts: Parts) => void;
 // biome-ignore lint/suspicious/noExplicitAny: damage writes what the types forbid
 const set = (holder: unknown, fields: Record<string, unknown>): void => void Object.assign(holder as any, fields);
 
+/** The first convolution's weights as codes; level 1 is 2, all others 1. */
+const coded =
+  (bits: number, stream: Uint8Array): Damage =>
+  (p) => {
+    set(p.steps.conv, { codes: { bits, levels: "t" } });
+    p.tensors.set("w", stream);
+    p.tensors.set("t", new Int8Array(16).fill(1).fill(2, 1, 2));
+  };
+
 const rows: Record<string, [Damage, RegExp]> = {
   "a newer version": [(p) => set(p.plan, { version: 2 }), /plan version: found 2, expected 1. It was written by a newer Halftone/],
   "an older version": [(p) => set(p.plan, { version: 0 }), /plan version: found 0, expected 1. It was written by an older Halftone/],
@@ -123,6 +132,21 @@ const rows: Record<string, [Damage, RegExp]> = {
   "a step that reads later values": [
     (p) => set(p.steps.conv, { input: 2 }),
     /plan step 0 \(conv 'first'\): found input 'v2', expected a value written/,
+  ],
+  "codes of more than 4 bits": [
+    (p) => set(p.steps.conv, { codes: { bits: 5, levels: "t" } }),
+    /codes\.bits: found 5, expected an integer from 1 to 4/,
+  ],
+  "coded weights that are int8": [
+    (p) => set(p.steps.conv, { codes: { bits: 4, levels: "t" } }),
+    /found tensor 'w' of type Int8Array\[225\], expected Uint8Array\[113\]/,
+  ],
+  "a stream of another length": [coded(4, new Uint8Array(112)), /found tensor 'w' of type Uint8Array\[112\], expected Uint8Array\[113\]/],
+  "bits after the last index": [coded(4, new Uint8Array(113).fill(16)), /found bits after the last of 225 indices, expected zeros/],
+  "a table of another length": [coded(3, new Uint8Array(85)), /found tensor 't' of type Int8Array\[16\], expected Int8Array\[8\]/],
+  "a stream that reaches further than was proven": [
+    coded(4, new Uint8Array(113).fill(0x11).fill(1, 112)),
+    /found an accumulator interval \[-5753, 5722\], expected one that holds/,
   ],
   "a value written twice": [(p) => set(p.steps.add, { output: 1 }), /plan step 2 \(add\): found output 'v1'/],
   "an input written": [(p) => set(p.steps.add, { output: 0 }), /found output 'v0'/],

@@ -1,4 +1,5 @@
 // Seeded random programs that keep every promise of plan/types.ts: what the reader must let through and the session must run.
+import { packCodes } from "../../src/formats/packing.ts";
 import { planArena } from "../../src/lower/arena.ts";
 import { imageView, logicalElements, logicalStrides, physicalDims, storedBytes, storedElements } from "../../src/plan/layout.ts";
 import { lifetimes } from "../../src/plan/lifetimes.ts";
@@ -138,6 +139,14 @@ export class Builder {
   }
 }
 
+/** Weights of few bits by a table of any levels, or of even ones. */
+function codedWeights(dice: Dice, count: number): { weights: Int8Array; stream: Uint8Array; bits: number; levels: Int8Array } {
+  const bits = dice.between(1, 4);
+  const levels = dice.chance(50) ? dice.codes(2 ** bits) : Int8Array.from({ length: 2 ** bits }, (_, i) => i - 2 ** (bits - 1));
+  const indices = Uint8Array.from({ length: count }, () => dice.between(0, 2 ** bits - 1));
+  return { weights: Int8Array.from(indices, (i) => levels[i]!), stream: packCodes(indices, bits), bits, levels };
+}
+
 interface Windowed {
   readonly window: [number, number];
   readonly stride: [number, number];
@@ -193,7 +202,8 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     const kind = dice.pick(["requantize", "requantize", "residual", "accumulator"] as const);
     const output = builder.value(dims, kind === "accumulator" ? "int32" : "int8");
     const taps = (geometry.window[0] * geometry.window[1] * view.channels) / groups;
-    const weights = dice.codes(channels * taps, -127, 127);
+    const coded = dice.chance(30) ? codedWeights(dice, channels * taps) : undefined;
+    const weights = coded?.weights ?? dice.codes(channels * taps, -127, 127);
     const bias = Int32Array.from({ length: channels }, () => dice.between(-20_000, 20_000));
     const bounds = Array.from({ length: channels }, (_, c) => {
       let [lo, hi] = [bias[c]!, bias[c]!];
@@ -237,7 +247,8 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
       dilation,
       pads,
       groups,
-      weights: builder.tensor(weights),
+      weights: builder.tensor(coded?.stream ?? weights),
+      ...(coded && { codes: { bits: coded.bits, levels: builder.tensor(coded.levels) } }),
       bias: builder.tensor(bias),
       epilogue: epilogue(),
       accumulator,

@@ -275,15 +275,15 @@ test("memory is taken once, and its parts are told", async () => {
   expect(session.bytes.total).toBe(total);
 });
 
-test("the runtime leans on plan and errors alone", async () => {
+test("the runtime leans on plan, errors and the packing of codes alone", async () => {
   const root = new URL("../../src/", import.meta.url);
   const files = (await readdir(new URL("runtime/", root), { recursive: true })).filter((f) => f.endsWith(".ts")).map((f) => `runtime/${f}`);
   const plan = (await readdir(new URL("plan/", root))).map((f) => `plan/${f}`);
-  for (const file of [...files, ...plan]) {
+  for (const file of [...files, ...plan, "formats/packing.ts"]) {
     const text = await readFile(new URL(file, root), "utf8");
     for (const [, from] of text.matchAll(/from "([^"]+)"/g)) {
       const target = from!.startsWith(".") ? new URL(from!, new URL(file, root)).pathname.slice(root.pathname.length) : from!;
-      const allowed = /^(runtime|plan)\/|^errors\.ts$|^@assemblyscript\/loader$/.test(target) || from!.endsWith("build/integer.js");
+      const allowed = /^(runtime|plan)\/|^errors\.ts$|^formats\/packing\.ts$|^@assemblyscript\/loader$/.test(target) || from!.endsWith("build/integer.js");
       expect(allowed, `${file} imports ${from}`).toBe(true);
     }
   }
