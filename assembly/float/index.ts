@@ -18,6 +18,7 @@ export * from "./pool";
 export * from "./resize";
 export * from "./outer";
 export * from "./winograd4.gradient";
+export * from "./depthwise.gradient";
 export * from "./unary.gradient";
 export * from "./adjoint";
 export * from "./rows.gradient";

@@ -1,5 +1,6 @@
 // Convolutions as matrix products over pixels, and depthwise ones over channels.
-import type { Convolution, Operands } from "./conv.geometry.ts";
+import type { GraphNode } from "../graph/types.ts";
+import type { Convolution, Filters, Operands } from "./conv.geometry.ts";
 import { packed, packVectors, padded } from "./packed.ts";
 
 /** Floats of windows laid out at a time: half of a 1 MiB L2. */
@@ -65,15 +66,20 @@ export function direct(operands: Operands, s: Convolution): void {
   }
 }
 
+/** Depthwise filters as [kh][kw][o]. */
+export function depthwiseTaps(context: Operands["context"], node: GraphNode, filters: Filters, s: Convolution): number {
+  const taps = s.kh * s.kw;
+  return packed(context, node, 1, `taps of ${filters.reading}`, taps * s.o, (ptr) =>
+    context.kernels.copy4(ptr, filters.ptr, 1, 1, taps, s.o, 0, 0, filters.tap, (filters.group * s.c) / s.o, 0, 0, s.o, 1),
+  );
+}
+
 /** One filter per output; outputs of one channel stand together, so with several of them the image is spread over the outputs first. */
 export function depthwise({ context, node, x, filters, bias, y, clamp }: Operands, s: Convolution): void {
   const { kernels } = context;
-  const taps = s.kh * s.kw;
   const multiplier = s.o / s.c;
   const pixels = s.h * s.w;
-  const weights = packed(context, node, 1, `taps of ${filters.reading}`, taps * s.o, (ptr) =>
-    kernels.copy4(ptr, filters.ptr, 1, 1, taps, s.o, 0, 0, filters.tap, filters.group / multiplier, 0, 0, s.o, 1),
-  );
+  const weights = depthwiseTaps(context, node, filters, s);
   const spread = multiplier > 1 ? context.scratch(pixels * s.o * 4) : 0;
   const { low, high } = clamp;
   for (let n = 0; n < s.n; n++) {

@@ -2,6 +2,7 @@
 import type { FloatKernels } from "../engine/kernels.ts";
 import type { DeviceTensor, ForwardContext, GradientKernel } from "../engine/types.ts";
 import type { GraphNode } from "../graph/types.ts";
+import { depthwiseTaps } from "./conv.direct.ts";
 import { algorithmFor, runConvolution } from "./conv.forward.ts";
 import {
   type Convolution,
@@ -20,8 +21,8 @@ import { sizeOf } from "./strided.ts";
 
 type Context = ForwardContext<FloatKernels>;
 
-/** Bytes of x and dY that a block of rows may hold: half of a 1 MiB L2. */
-const BLOCK_BYTES = 524_288;
+/** Positions of a block: a cache line of x and of dY each, 16 KiB of a 32 KiB L1. */
+const BLOCK_POSITIONS = 128;
 
 /**
  * dX [N,C,H,W] from dY and the weights of a Conv node: a mirrored convolution, or for strides above 1 the adjoint by windows.
@@ -32,7 +33,9 @@ export function inputGradient(context: Context, node: GraphNode, dy: DeviceTenso
   const filters = filtersOf(weights, forward);
   const operands = { context, node, x: dy.ptr, bias: 0, y: dx.ptr, clamp: noClamp };
   if (forward.sy > 1 || forward.sx > 1) {
-    scatter({ ...operands, filters }, forward);
+    const narrow = forward.groups === forward.c && forward.o === forward.c;
+    if (narrow) depthwiseInputGradient(context, node, forward, dy.ptr, filters, dx.ptr);
+    else scatter({ ...operands, filters }, forward);
   } else {
     const mirror = mirrored(forward, filters);
     runConvolution({ ...operands, filters: mirror.filters }, mirror.shape);
@@ -69,7 +72,7 @@ function directGradient(context: Context, s: Convolution, x: number, dy: number,
   const taps = s.kh * s.kw;
   const length = padded(outer) * taps * inner;
   const sums = context.scratch(length * 4);
-  const block = Math.max(1, Math.floor(BLOCK_BYTES / ((s.sy * s.w * s.c + s.ow * s.o) * 4)));
+  const block = Math.max(1, Math.floor(BLOCK_POSITIONS / s.ow));
   /** Adds a tap's share of output rows `first` to `end` of image n, for the 8 outputs from o on. */
   const addTap = (n: number, g: number, first: number, end: number, o: number, ky: number, kx: number): void => {
     const [iy, ix] = [ky * s.dy - s.top, kx * s.dx - s.left];
@@ -95,6 +98,20 @@ function directGradient(context: Context, s: Convolution, x: number, dy: number,
       }
     }
     kernels.unpackPanels(dw.ptr + g * dw.group * 4, sums, taps, dw.tap, inner, dw.inner, 1, 0, outer, dw.outer);
+  }
+}
+
+function depthwiseInputGradient(context: Context, node: GraphNode, s: Convolution, dy: number, filters: Filters, dx: number): void {
+  const { kernels } = context;
+  const taps = depthwiseTaps(context, node, filters, s);
+  const [image, row] = [s.h * s.w * s.c * 4, s.ow * s.c * 4];
+  kernels.fill(dx, 0, s.n * s.h * s.w * s.c);
+  for (let n = 0; n < s.n; n++) {
+    for (let oy = 0; oy < s.oh; oy++) {
+      const [to, from] = [dx + n * image, dy + (n * s.oh + oy) * row];
+      const iy = oy * s.sy - s.top;
+      kernels.depthwiseScatter(to, from, taps, s.h, s.w, s.c, s.kh, s.kw, s.dy, s.dx, iy, -s.left, s.sx, s.ow);
+    }
   }
 }
 
