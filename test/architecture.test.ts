@@ -17,11 +17,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   quantized: ["ops", "formats", "graph", "data"],
   onnx: ["quantized", "ops", "formats", "graph"],
   data: ["ops", "graph"],
+  reconstruct: ["ranges", "engine", "quantized", "ops", "formats", "graph"],
   lower: ["quantized", "plan", "ops", "formats", "graph"],
   tasks: ["onnx", "data", "ranges", "engine", "runtime", "plan", "ops", "graph"],
   report: ["lower", "onnx", "data", "quantized", "plan", "runtime", "engine", "formats", "graph"],
-  index: ["report", "lower", "onnx", "data", "tasks", "ranges", "engine", "quantized", "plan", "runtime", "ops", "formats", "graph"],
-  cli: ["index", "report", "lower", "onnx", "data", "tasks", "ranges", "engine", "quantized", "plan", "runtime", "ops", "formats", "graph"],
+  index: ["report", "reconstruct", "lower", "onnx", "data", "tasks", "ranges", "engine", "quantized", "plan", "runtime", "ops", "formats", "graph"],
+  cli: ["index", "report", "reconstruct", "lower", "onnx", "data", "tasks", "ranges", "engine", "quantized", "plan", "runtime", "ops", "formats", "graph"],
   workers: ["tasks"],
 };
 

@@ -1,5 +1,6 @@
 // Learning one part: mini-batches of cached inputs and targets, forward, loss, backward, a step of every parameter; then decisions.
-import type { DeviceTensor } from "../engine/types.ts";
+import type { DeviceTensor, Layout } from "../engine/types.ts";
+import { assert } from "../errors.ts";
 import type { SampleCache } from "./cache.ts";
 import type { Method } from "./methods.ts";
 import { lpSumKernel } from "./objectives.ts";
@@ -86,7 +87,7 @@ export async function learnUnit(
     const outputs = unit.forward(feeds.inputs(index, indices));
     const gradients = new Map<string, DeviceTensor>();
     for (const [name, output] of outputs) {
-      const target = feeds.target(name, indices);
+      const target = feeds.target(name, indices, output.layout);
       lpSumKernel(kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p);
       gradients.set(name, target);
     }
@@ -159,7 +160,8 @@ class Batches {
         const float = this.#examples.float.get(name)!;
         const other = this.#buffer(`float input ${name}`, float);
         const tensor = quantized.gather(indices, at, unit.f32);
-        float.gather(indices, other, unit.f32);
+        const twin = float.gather(indices, other, unit.f32);
+        assert(tensor.layout === twin.layout, "both networks make a value in one layout");
         const { k0, k1 } = this.#stream(index, purpose.input, i);
         unit.kernels.mixRandomly(at, at, other, indices.length * quantized.size, limitOf(inputKeep), k0, k1, 0);
         return [name, tensor];
@@ -167,9 +169,11 @@ class Batches {
     );
   }
 
-  target(name: string, indices: readonly number[]): DeviceTensor {
+  /** Targets in the layout of what they are compared with. */
+  target(name: string, indices: readonly number[], layout: Layout): DeviceTensor {
     const cache = this.#examples.targets.get(name)!;
-    return cache.gather(indices, this.#buffer(`target ${name}`, cache), this.#unit.f32);
+    const target = cache.gather(indices, this.#buffer(`target ${name}`, cache), this.#unit.f32);
+    return this.#unit.inLayout(target, layout, () => this.#buffer(`converted target ${name}`, cache));
   }
 
   /** Which elements of which activation are quantized in a step. */

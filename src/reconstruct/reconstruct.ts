@@ -271,11 +271,14 @@ class Run {
         const n = output.dims.reduce((p, d) => p * d, 1);
         const target = unit.allocate(n * 4);
         const zero = unit.allocate(n * 4);
-        this.#float.get(name).gather(indices, target, unit.f32);
+        const spare = unit.allocate(n * 4);
+        const gathered = this.#float.get(name).gather(indices, target, unit.f32);
+        const aligned = unit.inLayout(gathered, output.layout, () => spare).ptr;
         unit.kernels.fill(zero, 0, n);
-        signal += lpSumKernel(unit.kernels, zero, target, zero, output.dims, 2) * indices.length;
-        loss += lpSumKernel(unit.kernels, zero, output.ptr, target, output.dims, 2) * indices.length;
+        signal += lpSumKernel(unit.kernels, zero, aligned, zero, output.dims, 2) * indices.length;
+        loss += lpSumKernel(unit.kernels, zero, output.ptr, aligned, output.dims, 2) * indices.length;
         unit.release(target);
+        unit.release(spare);
         unit.release(zero);
       }
     });

@@ -1,6 +1,6 @@
 // A part of the network under a microscope: its weights in the caller's hands, its activations behind fake quantizers.
 import { createDifferentiable } from "../engine/reverse.ts";
-import type { DeviceTensor, Differentiable } from "../engine/types.ts";
+import type { DeviceTensor, Differentiable, Layout } from "../engine/types.ts";
 import { assert } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
 import { areKnown } from "../graph/dims.ts";
@@ -10,6 +10,7 @@ import { fakeQuantize, fakeQuantizeForward, fakeQuantizeGradient, fakeQuantizeOp
 import { forwardKernels } from "../ops/forward.ts";
 import { gradientKernels } from "../ops/gradient.ts";
 import { operators } from "../ops/registry.ts";
+import { convertLayout, sameInBothLayouts } from "../ops/strided.ts";
 import { isWeighted } from "../quantized/fusions.ts";
 import { type RowOrder, outputAxis, rowOrder } from "./grid.ts";
 import type { Home } from "./parametrizations/types.ts";
@@ -162,6 +163,14 @@ export class Unit implements Home {
 
   rowsTo(tensor: number, rows: number, { rows: r, outer, inner }: RowOrder): void {
     this.kernels.copy4(tensor, rows, 1, r, outer, inner, 0, outer * inner, inner, 1, 0, inner, r * inner, 1);
+  }
+
+  /** The tensor in a layout: itself, or converted into memory that `place` gives. */
+  inLayout(tensor: DeviceTensor, layout: Layout, place: () => number): DeviceTensor {
+    if (tensor.layout === layout || sameInBothLayouts(tensor.dims)) return { ...tensor, layout };
+    const ptr = place();
+    convertLayout(this.kernels, ptr, tensor, layout);
+    return { ...tensor, layout, ptr };
   }
 
   writeScale(group: string, scale: number): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { powerCode, powerError, powerLevel, powerTable, powerThresholds, searchExponent } from "../../src/formats/powergrid.ts";
+import { powerCode, powerError, powerLevel, powerTable, powerThresholds, searchExponent } from "../../src/quantized/powergrid.ts";
 import { Moments, optimizers } from "../../src/reconstruct/optimizers.ts";
 import {
   displacementPenalty,

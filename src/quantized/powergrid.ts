@@ -2,7 +2,7 @@
 // near 0 and coarse near m, as bell-shaped weights want it.
 // Source: Yvinec et al. 2023, "PowerQuant: Automorphism Search for Non-Uniform Quantization".
 import { pow } from "../ops/math.ts";
-import { roundHalfEven } from "./rounding.ts";
+import { roundHalfEven } from "../formats/rounding.ts";
 
 /** sign(w) (|w| / m)^a n: where w lies between the codes. */
 export function powerCoordinate(w: number, m: number, a: number, n: number): number {
