@@ -113,6 +113,16 @@ function refuseMissing(graph: Graph, encodings: ReadonlyMap<string, Encoding>): 
         "Quantize the operators that read it too.",
       );
   }
+  for (const output of graph.outputs) {
+    if (graph.constants.has(output))
+      throw new HalftoneError(
+        "NO_INTEGER_FORM",
+        `output '${output}'`,
+        "a constant",
+        "a value that is computed",
+        "Leave it out: --cut VALUE.",
+      );
+  }
   const units = findUnits(graph, "wide", ends);
   for (const [what, valuesOf] of [
     ["an input", unitInputs],
