@@ -1,10 +1,11 @@
-import { buildApplication, buildRouteMap } from "@stricli/core";
+import { buildApplication, buildRouteMap, run } from "@stricli/core";
 import { benchCommand } from "./commands/bench.ts";
 import { convertCommand } from "./commands/convert.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { runCommand } from "./commands/run.ts";
+import { exitCodes } from "./terminal.ts";
 
 const root = buildRouteMap({
   routes: {
@@ -18,8 +19,18 @@ const root = buildRouteMap({
   docs: { brief: "Float ONNX networks become integer programs that run the same everywhere" },
 });
 
-export const app: ReturnType<typeof buildApplication> = buildApplication(root, {
+const app = buildApplication(root, {
   name: "halftone",
   scanner: { caseStyle: "allow-kebab-for-camel" },
   documentation: { caseStyle: "convert-camel-to-kebab" },
 });
+
+/** Runs the command line; the outcome is in `process.exitCode`. */
+export async function main(args: readonly string[]): Promise<void> {
+  await run(app, args, { process });
+  // The parser's own codes are negative: all of them mean that the command line is wrong.
+  if (Number(process.exitCode) < 0) {
+    process.exitCode = exitCodes.usage;
+    process.stderr.write("`halftone --help` lists the commands, `halftone COMMAND --help` shows a command with examples.\n");
+  }
+}

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { main as runMain } from "../../src/cli/app.ts";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,6 +43,28 @@ export function halftone(args: readonly string[], { interrupt, terminal }: Spawn
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
+}
+
+/** Runs the command in this process: for many small cases, which would be dear as processes of their own. One at a time. */
+export async function inProcess(args: readonly string[]): Promise<Outcome> {
+  const written = { stdout: "", stderr: "" };
+  const streams = ["stdout", "stderr"] as const;
+  const originals = streams.map((stream) => process[stream].write);
+  const { exitCode } = process;
+  for (const stream of streams) {
+    process[stream].write = (text: string | Uint8Array): boolean => {
+      written[stream] += String(text);
+      return true;
+    };
+  }
+  try {
+    process.exitCode = 0;
+    await runMain(args);
+    return { code: Number(process.exitCode), ...written };
+  } finally {
+    for (const [i, stream] of streams.entries()) process[stream].write = originals[i]!;
+    process.exitCode = exitCode;
+  }
 }
 
 /** The one JSON object that a command prints, which succeeds and says nothing else. */
