@@ -84,7 +84,7 @@ function lowerUnits(builder: Builder, units: readonly Unit[], accumulators: Read
       `${refusals.length} nodes`,
       refusals.map(({ place, found }) => `${place} (${found})`).join(", "),
       "operators with an integer form",
-      "Keep them in float in an ONNX file: one --exclude for each, and -o model.onnx.",
+      "Write an ONNX file instead of a plan, -o model.onnx: there they run in float between quantizers.",
     );
   }
 }

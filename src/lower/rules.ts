@@ -7,7 +7,7 @@ import type { FusedUnit, Unit } from "../quantized/units.ts";
 import { accumulatorIntervals, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm } from "./builder.ts";
 import { lowerProduct, lowerSum, lowerTable } from "./elementwise.ts";
-import { imageOf } from "./layout.ts";
+import { imageOf, stridesOf } from "./layout.ts";
 import { moveRules } from "./moves.ts";
 import { isSpatialMean, lowerAveragePool, lowerMaxPool } from "./pools.ts";
 import { lowerWeighted, requantization } from "./weighted.ts";
@@ -109,14 +109,19 @@ function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
   });
 }
 
-/** E[k] = rne(exp(−k·s)·2²³): all an 8-bit softmax needs of the exponential. */
+/**
+ * E[k] = rne(exp(−k·s)·2²³): all an 8-bit softmax needs of the exponential. An axis that is not the last in memory changes places
+ * with it for the while.
+ */
 function lowerSoftmax(b: Builder, node: GraphNode): void {
-  const index = b.index(node.inputs[0]!);
-  const input = b.value(index);
+  const [x = "", y = ""] = [node.inputs[0], node.outputs[0]];
+  const from = b.index(x);
+  const input = b.value(from);
   const rank = input.dims.length + 1;
   const axis = ((Number(node.attributes.axis ?? -1) + rank) % rank) - 1;
-  if (axis !== input.order.at(-1)) throw noIntegerForm(node, `axis ${axis + 1} of rank ${rank}`, "the last axis in memory");
-  const { scale, zeroPoint } = b.encoding(node.outputs[0]!);
+  const last = input.order.at(-1);
+  if (axis < 0 || last === undefined) throw noIntegerForm(node, "a softmax over the batch axis", "other axes");
+  const { scale, zeroPoint } = b.encoding(y);
   if (scale !== 1 / 256 || zeroPoint !== -128) {
     throw noIntegerForm(
       node,
@@ -125,6 +130,21 @@ function lowerSoftmax(b: Builder, node: GraphNode): void {
       "Give it these, with 8 bits, or end the program before it.",
     );
   }
-  const table = Uint32Array.from({ length: 256 }, (_, k) => roundHalfEven(exp(-k * input.scale[0]!) * 0x800000));
-  b.emit({ kernel: "softmax", nodes: [node.name], input: index, output: b.codes(node.outputs[0]!), table: b.tensor(node, "table", table) });
+  const data = Uint32Array.from({ length: 256 }, (_, k) => roundHalfEven(exp(-k * input.scale[0]!) * 0x800000));
+  const table = b.tensor(node, "table", data);
+  const nodes = [node.name];
+  const to = b.codes(y);
+  if (axis === last) {
+    b.emit({ kernel: "softmax", nodes, input: from, output: to, table });
+    return;
+  }
+  const swapped = <T>(list: readonly T[]): T[] => list.with(axis, list[last]!).with(last, list[axis]!);
+  const turned = b.temporary(x, swapped(input.dims), input);
+  const result = b.temporary(y, swapped(input.dims), b.value(to));
+  const there = { inStrides: swapped(stridesOf(input)), outStrides: stridesOf(b.value(turned)) };
+  const back = { inStrides: swapped(stridesOf(b.value(result))), outStrides: stridesOf(b.value(to)) };
+  const start = { inOffset: 0, outOffset: 0 };
+  b.emit({ kernel: "copy", nodes, input: from, output: turned, dims: swapped(input.dims), ...there, ...start });
+  b.emit({ kernel: "softmax", nodes, input: turned, output: result, table });
+  b.emit({ kernel: "copy", nodes, input: result, output: to, dims: input.dims, ...back, ...start });
 }

@@ -168,6 +168,16 @@ const rows: Row[] = [
   { name: "Softmax of rows", graph: graphOf({ x: ["N", 5, 12] }, [node("y = Softmax(x)")]), kernels: ["softmax"], steps: 6 },
   { name: "Softmax over channels", graph: graphOf(image, [node("y = Softmax(x)", { axis: 1 })]), kernels: ["softmax"] },
   {
+    name: "Softmax over the width of an image",
+    graph: graphOf(image, [node("y = Softmax(x)", { axis: 3 })]),
+    kernels: ["copy", "softmax", "copy"],
+  },
+  {
+    name: "Softmax over columns",
+    graph: graphOf({ x: ["N", 5, 12] }, [node("y = Softmax(x)", { axis: 1 })]),
+    kernels: ["copy", "softmax", "copy"],
+  },
+  {
     name: "logits and Softmax, both outputs",
     graph: graphOf({ x: ["N", 12] }, [node("l = Gemm(x, w)"), node("y = Softmax(l)")], { w: randomTensor([12, 5], 3) }, ["l", "y"]),
     kernels: ["conv", "softmax"],

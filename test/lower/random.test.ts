@@ -99,13 +99,13 @@ const network = fc.record({ seed: fc.nat(1 << 30), length: fc.integer({ min: 2, 
   return n.graph();
 });
 
-test("random networks: session, interpreter and QDQ graph agree", async () => {
+test("random networks: session, interpreter and QDQ graph agree", { timeout: 1_200_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(network, async (graph) => {
       const { qdq } = await errorsOf(graph);
       // A tie that float32 rounds the other way is a step, which sums and weights behind it may double.
       expect(qdq).toBeLessThan(4);
     }),
-    { numRuns: Number(process.env.HALFTONE_RUNS ?? 40), seed: Number(process.env.HALFTONE_SEED ?? 1) },
+    { numRuns: Number(process.env.HALFTONE_RUNS ?? 30), seed: Number(process.env.HALFTONE_SEED ?? 1) },
   );
 });
