@@ -17,31 +17,39 @@ const besideTheBundle = {
       : code,
 };
 
-/** 'halftone/runtime', what users ship: one file, with the kernels beside it. */
-export const runtimeBundle = (outDir: string): UserConfig => ({
+const oneFile = (outDir: string, name: string, source: string): UserConfig => ({
   ...common,
   outDir,
-  entry: { runtime: "src/runtime/index.ts" },
+  entry: { [name]: source },
   minify: true,
   dts: false,
   plugins: [besideTheBundle],
-  copy: [{ from: "build/integer.wasm", to: `${outDir}/integer.wasm` }],
 });
+
+/** 'halftone/runtime', what users ship: one file with the kernels beside it, and the same two for threads. */
+export const runtimeBundle = (outDir: string): UserConfig[] => [
+  {
+    ...oneFile(outDir, "runtime", "src/runtime/index.ts"),
+    copy: ["integer.wasm", "integer-threads.wasm"].map((name) => ({ from: `build/${name}`, to: `${outDir}/${name}` })),
+  },
+  oneFile(outDir, "thread", "src/runtime/threads/thread.ts"),
+];
 
 const config: UserConfig[] = [
   // The output mirrors the sources file by file, so every `new URL("…", import.meta.url)` is right in both.
   {
     ...common,
-    entry: ["src/index.ts", "src/runtime/index.ts", "src/cli/main.ts", "workers/worker.ts"],
+    entry: ["src/index.ts", "src/runtime/index.ts", "src/runtime/threads/thread.ts", "src/cli/main.ts", "workers/worker.ts"],
     unbundle: true,
     dts: true,
     copy: [
       { from: "build/integer.wasm", to: "dist/build/integer.wasm" },
+      { from: "build/integer-threads.wasm", to: "dist/build/integer-threads.wasm" },
       { from: "build/float.wasm", to: "dist/build/float.wasm" },
       // The kernel types of `Engine`, which its declarations import.
       { from: "build/float.d.ts", to: "dist/build/float.d.ts" },
     ],
   },
-  runtimeBundle("dist"),
+  ...runtimeBundle("dist"),
 ];
 export default config;

@@ -21,7 +21,7 @@ export function goldenCodes(seed: number, input: number, length: number): Int8Ar
 }
 
 /** One array of codes for each input of the plan, by name. */
-export function goldenInputs(plan: Plan, seed: number): Record<string, Int8Array> {
+export function goldenInputs(plan: Pick<Plan, "inputs" | "values">, seed: number): Record<string, Int8Array> {
   return Object.fromEntries(
     plan.inputs.map((index, k) => {
       const value = plan.values[index]!;

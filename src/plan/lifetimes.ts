@@ -11,7 +11,7 @@ export function stepInputs(step: Step): readonly number[] {
 }
 
 /** Indices of steps after which their output is whole: the last of the copies that write one value, every other kernel's step. */
-export function completions(plan: Plan): ReadonlySet<number> {
+export function completions(plan: Pick<Plan, "steps">): ReadonlySet<number> {
   return new Set(new Map(plan.steps.map((step, index) => [step.output, index])).values());
 }
 

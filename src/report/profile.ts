@@ -1,4 +1,5 @@
-import type { Plan, Step } from "../plan/types.ts";
+import type { Program } from "../plan/program.ts";
+import type { Step } from "../plan/types.ts";
 
 export interface ProfileRow {
   readonly step: number;
@@ -13,7 +14,7 @@ export interface ProfileRow {
 }
 
 /** A row for each step of a plan. @param times milliseconds of each step */
-export function profileRows(plan: Plan, times: readonly number[]): ProfileRow[] {
+export function profileRows(plan: Program, times: readonly number[]): ProfileRow[] {
   return plan.steps.map((step, i) => {
     const output = plan.values[step.output]!;
     const ms = times[i]!;
@@ -21,6 +22,8 @@ export function profileRows(plan: Plan, times: readonly number[]): ProfileRow[] 
     if (step.kernel !== "conv") return row;
     const channels = output.dims[output.order.at(-1) ?? 0] ?? 1;
     const pixels = output.dims.reduce((product, d) => product * d, 1) / channels;
-    return { ...row, gops: (2 * pixels * plan.tensors.get(step.weights)!.length) / ms / 1e6 };
+    const input = plan.values[step.input]!;
+    const taps = (step.window[0] * step.window[1] * (input.dims[input.order.at(-1) ?? 0] ?? 1)) / step.groups;
+    return { ...row, gops: (2 * pixels * channels * taps) / ms / 1e6 };
   });
 }

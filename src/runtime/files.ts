@@ -1,7 +1,6 @@
 // Bytes of the program and of the module, wherever this runs: from disk under Node, Deno and Bun, by fetch elsewhere.
-import { instantiate } from "@assemblyscript/loader";
 import { HalftoneError } from "../errors.ts";
-import { integerWasm } from "./assets.ts";
+import { integerWasm, sharedWasm } from "./assets.ts";
 import type { IntegerKernels } from "./kernels.ts";
 
 export type WasmSource = URL | WebAssembly.Module | BufferSource;
@@ -46,20 +45,37 @@ async function compile(source: URL | BufferSource): Promise<WebAssembly.Module> 
   return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
 }
 
-/** A fresh instance of integer.wasm, its exports unwrapped: the loader's wrappers triple the price of a call. */
-export async function loadKernels(source: WasmSource | undefined): Promise<IntegerKernels> {
+/** integer.wasm, or the build of it for threads. */
+export async function loadModule(source: WasmSource | undefined, shared: boolean): Promise<WebAssembly.Module> {
   try {
-    const from = source ?? integerWasm();
-    const module = from instanceof WebAssembly.Module ? from : await compile(from);
-    const { instance } = await instantiate(module, {});
-    return instance.exports as unknown as IntegerKernels;
+    const from = source ?? (shared ? sharedWasm() : integerWasm());
+    return from instanceof WebAssembly.Module ? from : await compile(from);
   } catch (error) {
-    throw new HalftoneError(
-      "WASM_UNAVAILABLE",
-      "integer.wasm",
-      error instanceof HalftoneError ? error.message : String(error),
-      "a module that this machine can compile",
-      "WebAssembly SIMD is needed; where compiling at run time is forbidden, pass { wasm } a compiled module.",
-    );
+    throw unavailable(error);
   }
+}
+
+/** A module for threads imports its memory; the other one brings its own. */
+export function importsMemory(module: WebAssembly.Module): boolean {
+  return WebAssembly.Module.imports(module).some(({ kind }) => kind === "memory");
+}
+
+/** A fresh instance. Without @assemblyscript/loader: its wrappers triple the price of a call, and nothing else of it is needed here. */
+export async function loadKernels(module: WebAssembly.Module, memory: WebAssembly.Memory | undefined): Promise<IntegerKernels> {
+  try {
+    const { exports } = await WebAssembly.instantiate(module, memory ? { env: { memory } } : {});
+    return exports as unknown as IntegerKernels;
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+function unavailable(error: unknown): HalftoneError {
+  return new HalftoneError(
+    "WASM_UNAVAILABLE",
+    "integer.wasm",
+    error instanceof HalftoneError ? error.message : String(error),
+    "a module that this machine can compile",
+    "WebAssembly SIMD is needed; where compiling at run time is forbidden, pass { wasm } a compiled module.",
+  );
 }

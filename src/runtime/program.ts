@@ -13,13 +13,32 @@ export interface Placement {
   readonly arena: number;
 }
 
+/**
+ * Calls that may run beside those of other parts: parts write different bytes of the arena, and whatever else they write lies in scratch.
+ * So do the items of a part, once the prologue has run in the same scratch.
+ */
+export interface Part<C = Call> {
+  readonly prologue: readonly C[];
+  readonly items: readonly (readonly C[])[];
+}
+
 export interface PreparedStep {
-  /** Bytes of packed constants (weights, tables), 16-byte aligned, written once by bind. */
+  /** Bytes of packed constants (weights, tables), 16-byte aligned. */
   readonly constantBytes: number;
   /** Bytes of scratch, shared by all steps. */
   readonly scratchBytes: number;
-  /** Writes constants at `constants` and returns the calls of one sample. */
+  /** Writes the constants and lets go of them. */
+  store(memory: WebAssembly.Memory, constants: number): void;
+  /** Turns constants into other constants, once, after `store`. */
+  setUp(at: Placement): void;
+  /** The calls of one sample, in an order in which they may run. */
+  parts(at: Placement): Part[];
+  /** All of it; the calls of one sample in order. */
   bind(memory: WebAssembly.Memory, at: Placement): Call[];
+}
+
+export function callsOf(parts: readonly Part[]): Call[] {
+  return parts.flatMap(({ prologue, items }) => [...prologue, ...items.flat()]);
 }
 
 /** A place in one of the three regions, in bytes from its start. */
@@ -45,11 +64,22 @@ const align16 = (bytes: number): number => Math.ceil(bytes / 16) * 16;
 /** Kernels read and write whole vectors: up to this many bytes beyond the last element of a buffer (reads also beyond the arena). */
 export const slack = 32;
 
+interface SymbolicCall {
+  readonly run: Call["run"];
+  readonly args: readonly Argument[];
+}
+
+const resolve =
+  (at: Placement) =>
+  ({ run, args }: SymbolicCall): Call => ({ run, args: args.map((a) => (typeof a === "number" ? a : at[a.region] + a.offset)) });
+
 /** Collects the constants, scratch buffers and calls of one step. */
 export class Program implements PreparedStep {
-  private readonly constants: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
-  private readonly setups: Program["calls"] = [];
-  private readonly calls: { readonly run: Call["run"]; readonly args: readonly Argument[] }[] = [];
+  private constants: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  private readonly setups: SymbolicCall[] = [];
+  private readonly all: { readonly prologue: SymbolicCall[]; readonly items: SymbolicCall[][] }[] = [{ prologue: [], items: [[]] }];
+  /** Where calls go: an item of the last part, or its prologue. */
+  private open: SymbolicCall[] = this.all[0]!.items[0]!;
   constantBytes = 0;
   scratchBytes = 0;
 
@@ -73,20 +103,46 @@ export class Program implements PreparedStep {
     return { region: "scratch", offset };
   }
 
-  call(run: Call["run"], ...args: Argument[]): void {
-    this.calls.push({ run, args });
+  /** Begins a part, with its prologue. */
+  part(): void {
+    this.open = [];
+    this.all.push({ prologue: this.open, items: [] });
   }
 
-  /** A call made once, by bind: it turns constants into other constants. */
+  /** Begins an item of the part. */
+  item(): void {
+    this.open = [];
+    this.all.at(-1)!.items.push(this.open);
+  }
+
+  call(run: Call["run"], ...args: Argument[]): void {
+    this.open.push({ run, args });
+  }
+
+  /** A call made once: it turns constants into other constants. */
   setup(run: Call["run"], ...args: Argument[]): void {
     this.setups.push({ run, args });
   }
 
-  bind(memory: WebAssembly.Memory, at: Placement): Call[] {
+  store(memory: WebAssembly.Memory, constants: number): void {
     const bytes = new Uint8Array(memory.buffer);
-    for (const { offset, bytes: data } of this.constants) bytes.set(data, at.constants + offset);
-    const resolve = (a: Argument): number => (typeof a === "number" ? a : at[a.region] + a.offset);
-    for (const { run, args } of this.setups) run(...args.map(resolve));
-    return this.calls.map(({ run, args }) => ({ run, args: args.map(resolve) }));
+    for (const { offset, bytes: data } of this.constants) bytes.set(data, constants + offset);
+    this.constants = [];
+  }
+
+  setUp(at: Placement): void {
+    for (const { run, args } of this.setups.map(resolve(at))) run(...args);
+  }
+
+  parts(at: Placement): Part[] {
+    const bound = resolve(at);
+    const parts = this.all.map(({ prologue, items }) => ({ prologue: prologue.map(bound), items: items.map((calls) => calls.map(bound)) }));
+    return parts.filter(({ prologue, items }) => prologue.length + items.flat().length > 0);
+  }
+
+  bind(memory: WebAssembly.Memory, at: Placement): Call[] {
+    this.store(memory, at.constants);
+    this.setUp(at);
+    return callsOf(this.parts(at));
   }
 }

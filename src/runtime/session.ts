@@ -1,33 +1,24 @@
 import { HalftoneError } from "../errors.ts";
 import { storedElements } from "../plan/layout.ts";
 import { completions } from "../plan/lifetimes.ts";
-import type { PlanPreprocessing } from "../plan/program.ts";
-import type { Plan, PlanValue } from "../plan/types.ts";
+import type { PlanPreprocessing, Program } from "../plan/program.ts";
+import type { Plan, PlanTensor, PlanValue } from "../plan/types.ts";
 import { verifyGolden } from "./golden.ts";
 import { InputPort, isTensor, type Samples, samplesOf } from "./input.ts";
-import type { IntegerKernels } from "./kernels.ts";
 import { OutputPort } from "./output.ts";
-import { type Call, type PreparedStep, prepareStep } from "./step.ts";
+import type { Placed, Runner, SessionBytes } from "./place.ts";
 import type { Inputs, InputTensor, Outputs, OutputTensor } from "./tensors.ts";
-
-/** Where a session's linear memory goes, in bytes. */
-export interface SessionBytes {
-  /** Activations. */
-  readonly arena: number;
-  /** Packed weights and tables. */
-  readonly constants: number;
-  readonly scratch: number;
-  /** All of the linear memory, the module's own and rounding to pages included. */
-  readonly total: number;
-}
 
 /** Called by `trace` with each step's index and what it wrote; of several copies into one value, after the last. */
 export type Visit = (step: number, value: OutputTensor) => void;
 
 /** A program placed in linear memory, ready to run. Nothing is allocated there after its creation. */
 export interface Session {
-  readonly plan: Plan;
+  /** The program without its tensors: packed weights lie in linear memory alone. */
+  readonly plan: Program;
   readonly bytes: SessionBytes;
+  /** Threads that share the work; 1 where memory cannot be shared. */
+  readonly threads: number;
   /**
    * Runs one sample, or as many as a leading batch axis has.
    *
@@ -50,79 +41,36 @@ export interface Session {
   [Symbol.dispose](): void;
 }
 
-const pageBytes = 65_536;
-/** Addresses stay positive as signed 32-bit integers. */
-const mostBytes = 2 ** 31 - pageBytes;
-/** Kernels read whole vectors, up to this many bytes behind a region. */
-const gap = 32;
-
-function align16(bytes: number): number {
-  return Math.ceil(bytes / 16) * 16;
+/** What verify needs of the plan's tensors: the weights lie in linear memory, and a session holds on to no others. */
+function goldenTensors(plan: Plan): Map<string, PlanTensor> {
+  const names = (plan.golden ?? []).flatMap(({ outputs }) => outputs);
+  return new Map(names.map((name) => [name, plan.tensors.get(name)!.slice()]));
 }
 
-function outOfMemory(bytes: number, found: string): HalftoneError {
-  return new HalftoneError("OUT_OF_MEMORY", "session", found, `${bytes} bytes of linear memory`, "Use a smaller model or input.");
-}
-
-function prepare(plan: Plan, kernels: IntegerKernels): PreparedStep[] {
-  try {
-    return plan.steps.map((step) => prepareStep(step, plan, kernels));
-  } catch (error) {
-    // What engines throw for arrays that cannot be had.
-    if (error instanceof RangeError) throw outOfMemory(mostBytes, String(error));
-    throw error;
-  }
-}
-
-/** Constants of each step, then scratch, then the arena: placed once. */
-function place(
-  steps: readonly PreparedStep[],
-  plan: Plan,
-  kernels: IntegerKernels,
-): { calls: Call[][]; arena: number; bytes: SessionBytes } {
-  const base = align16(kernels.heapBase() >>> 0);
-  const at: number[] = [];
-  let end = base;
-  for (const step of steps) {
-    at.push(end);
-    end = align16(end + step.constantBytes);
-  }
-  const constants = end - base;
-  const scratchBytes = steps.reduce((most, step) => Math.max(most, step.scratchBytes), 0);
-  const scratch = end + gap;
-  const arena = align16(scratch + scratchBytes) + gap;
-  end = arena + plan.arenaBytes + gap;
-  if (!(end <= mostBytes)) throw outOfMemory(end, `a limit of ${mostBytes} bytes`);
-  const missing = Math.ceil((end - kernels.memory.buffer.byteLength) / pageBytes);
-  try {
-    if (missing > 0) kernels.memory.grow(missing);
-  } catch (error) {
-    throw outOfMemory(end, String(error));
-  }
-  const calls = steps.map((step, i) => step.bind(kernels.memory, { constants: at[i]!, scratch, arena }));
-  return { calls, arena, bytes: { arena: plan.arenaBytes, constants, scratch: scratchBytes, total: kernels.memory.buffer.byteLength } };
-}
-
-/** Places the steps of a checked plan in the memory of a fresh instance. */
-export class WasmSession implements Session {
-  readonly plan: Plan;
+export class PlacedSession implements Session {
+  readonly plan: Program;
   readonly bytes: SessionBytes;
   private readonly inputs: readonly InputPort[];
   private readonly outputs: readonly OutputPort[];
-  /** Calls of each step. */
-  private calls: readonly (readonly Call[])[] | undefined;
-  private memory: ArrayBufferLike | undefined;
+  private readonly golden: ReadonlyMap<string, PlanTensor>;
+  private readonly memory: WebAssembly.Memory;
   private readonly arena: number;
+  private runner: Runner | undefined;
 
-  constructor(plan: Plan, kernels: IntegerKernels) {
-    this.plan = plan;
-    const placed = place(prepare(plan, kernels), plan, kernels);
+  constructor(plan: Plan, placed: Placed, runner: Runner) {
+    const { tensors: _tensors, provenance: _provenance, ...program } = plan;
+    this.plan = program;
+    this.golden = goldenTensors(plan);
     this.bytes = placed.bytes;
-    this.calls = placed.calls;
+    this.memory = placed.memory;
     this.arena = placed.arena;
-    this.memory = kernels.memory.buffer;
+    this.runner = runner;
     this.inputs = plan.inputs.map((i) => new InputPort(plan.values[i]!, plan.preprocessing as PlanPreprocessing | undefined));
     this.outputs = plan.outputs.map((i) => new OutputPort(plan.values[i]!));
+  }
+
+  get threads(): number {
+    return this.live().threads;
   }
 
   run(inputs: Inputs): Outputs {
@@ -137,8 +85,9 @@ export class WasmSession implements Session {
     const samples = this.oneSample(inputs, "trace");
     this.write(samples, 0);
     const whole = completions(this.plan);
-    for (const [index, calls] of this.live().entries()) {
-      for (const { run, args } of calls) run(...args);
+    const runner = this.live();
+    for (let index = 0; index < this.plan.steps.length; index++) {
+      runner.run(index);
       if (!whole.has(index)) continue;
       const port = new OutputPort(this.plan.values[this.plan.steps[index]!.output]!);
       const codes = port.allocate(1);
@@ -152,13 +101,13 @@ export class WasmSession implements Session {
 
   profile(inputs: Inputs, rounds: number): number[] {
     const samples = this.oneSample(inputs, "profile");
-    const steps = this.live();
-    const least = steps.map(() => Number.POSITIVE_INFINITY);
+    const runner = this.live();
+    const least = this.plan.steps.map(() => Number.POSITIVE_INFINITY);
     for (let round = 0; round < rounds; round++) {
       this.write(samples, 0);
-      for (const [i, calls] of steps.entries()) {
+      for (let i = 0; i < least.length; i++) {
         const started = performance.now();
-        for (const { run, args } of calls) run(...args);
+        runner.run(i);
         least[i] = Math.min(least[i]!, performance.now() - started);
       }
     }
@@ -167,31 +116,32 @@ export class WasmSession implements Session {
 
   verify(): number {
     this.live();
-    return verifyGolden(this.plan, (inputs) => this.run(inputs));
+    return verifyGolden(this.plan, this.golden, (inputs) => this.run(inputs));
   }
 
   [Symbol.dispose](): void {
-    this.calls = undefined;
-    this.memory = undefined;
+    this.runner?.close();
+    this.runner = undefined;
   }
 
   private runSamples(inputs: Inputs, batched: boolean): Outputs {
     const samples = this.samples(inputs);
     const { count } = samples[0]!;
     const codes = this.outputs.map((port) => port.allocate(count));
-    const steps = this.live();
+    const runner = this.live();
+    const steps = this.plan.steps.length;
     for (let i = 0; i < count; i++) {
       this.write(samples, i);
-      for (const calls of steps) for (const { run, args } of calls) run(...args);
+      for (let step = 0; step < steps; step++) runner.run(step);
       this.read(codes, i);
     }
     return this.named(codes, batched || samples.some((s) => s.batched) ? count : undefined);
   }
 
-  private live(): readonly (readonly Call[])[] {
-    if (this.calls === undefined)
+  private live(): Runner {
+    if (this.runner === undefined)
       throw new HalftoneError("OPTION_INVALID", "session", "a session that was disposed", "a live one", "Create another.");
-    return this.calls;
+    return this.runner;
   }
 
   private oneSample(inputs: Inputs, what: string): Samples[] {
@@ -244,7 +194,7 @@ export class WasmSession implements Session {
 
   private view(value: PlanValue): Int8Array | Int32Array {
     const type = value.type === "int8" ? Int8Array : Int32Array;
-    return new type(this.memory as ArrayBuffer, this.arena + value.offset, storedElements(value));
+    return new type(this.memory.buffer as ArrayBuffer, this.arena + value.offset, storedElements(value));
   }
 
   private write(samples: readonly Samples[], index: number): void {

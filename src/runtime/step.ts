@@ -3,7 +3,7 @@ import type { IntegerKernels } from "./kernels.ts";
 import type { PreparedStep } from "./program.ts";
 import { preparers } from "./steps/index.ts";
 
-export type { Call, Placement, PreparedStep } from "./program.ts";
+export { type Call, callsOf, type Part, type Placement, type PreparedStep } from "./program.ts";
 
 /**
  * Packs a step's constants and lays out its kernel calls. Every call is short (at most about 20 ms), so a session may stop between two.

@@ -22,7 +22,9 @@ test("each step of a plan has its time, and its rate where it has weights", asyn
   const step = plan.steps[conv] as ConvStep;
   const output = plan.values[step.output]!;
   const pixels = logicalElements(output) / output.dims[output.order.at(-1)!]!;
+  const channels = plan.values[step.input]!.dims[plan.values[step.input]!.order.at(-1)!]!;
+  const products = (plan.tensors.get(step.bias)!.length * step.window[0] * step.window[1] * channels) / step.groups;
   expect(rows[conv]).toMatchObject({ step: conv, kernel: "conv", ms: 0.5, output: output.dims });
-  expect(rows[conv]!.gops).toBeCloseTo((2 * plan.tensors.get(step.weights)!.length * pixels) / 0.5e6, 9);
+  expect(rows[conv]!.gops).toBeCloseTo((2 * products * pixels) / 0.5e6, 9);
   for (const row of rows) expect(row.gops === undefined).toBe(row.kernel !== "conv");
 });

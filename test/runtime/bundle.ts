@@ -7,7 +7,8 @@ import { runtimeBundle } from "../../tsdown.config.ts";
 export async function bundleRuntime(name: string): Promise<URL> {
   const outDir = `build/${name}`;
   rmSync(outDir, { recursive: true, force: true });
-  await build({ ...runtimeBundle(outDir), config: false, silent: true } as Parameters<typeof build>[0]);
+  for (const config of runtimeBundle(outDir))
+    await build({ ...config, clean: false, config: false, silent: true } as Parameters<typeof build>[0]);
   return pathToFileURL(`${process.cwd()}/${outDir}/`);
 }
 

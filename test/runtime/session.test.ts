@@ -283,7 +283,9 @@ test("the runtime leans on plan, errors and the packing of codes alone", async (
     const text = await readFile(new URL(file, root), "utf8");
     for (const [, from] of text.matchAll(/from "([^"]+)"/g)) {
       const target = from!.startsWith(".") ? new URL(from!, new URL(file, root)).pathname.slice(root.pathname.length) : from!;
-      const allowed = /^(runtime|plan)\/|^errors\.ts$|^formats\/packing\.ts$|^@assemblyscript\/loader$/.test(target) || from!.endsWith("build/integer.js");
+      const allowed =
+        /^(runtime|plan)\/|^errors\.ts$|^formats\/packing\.ts$|^@assemblyscript\/loader$/.test(target) ||
+        from!.endsWith("build/integer.js");
       expect(allowed, `${file} imports ${from}`).toBe(true);
     }
   }

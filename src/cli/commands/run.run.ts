@@ -1,7 +1,6 @@
 import { encodeNpy, memorySource, readElement, readNpyHeader } from "../../data/index.ts";
 import { HalftoneError } from "../../errors.ts";
-import type { Plan } from "../../plan/types.ts";
-import { createSession, type InputTensor } from "../../runtime/index.ts";
+import { createSession, type InputTensor, type Session } from "../../runtime/index.ts";
 import { prepareFolder, readBytes, writeWhole } from "../files.ts";
 import { openModel } from "../models.ts";
 import { guarded, printJson, say } from "../terminal.ts";
@@ -42,7 +41,7 @@ function assign(given: readonly string[], names: readonly string[], flag: string
 
 const arrays = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array } as const;
 
-async function readInput(file: string, name: string, plan: Plan): Promise<InputTensor> {
+async function readInput(file: string, name: string, plan: Session["plan"]): Promise<InputTensor> {
   const bytes = await readBytes(file);
   const header = await readNpyHeader(memorySource(file, bytes));
   const { dims } = plan.values[plan.inputs.find((i) => plan.values[i]!.name === name)!]!;

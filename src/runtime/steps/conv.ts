@@ -62,12 +62,16 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
   const panelsPerBlock = Math.max(1, Math.floor(blockBytes / panelBytes));
   const acc = program.scratch(roundUp(Math.min(panelsPerBlock, parts[0]!.panels), panelGroup) * panelBytes);
   for (const [r0, r1] of slices(rows, sliceRows)) {
+    program.part();
+    // Groups follow one another in the same scratch.
+    if (groups > 1) program.item();
     const frame = windows.rows(r0, r1);
     for (const { producer, emit, panels } of parts) {
       producer.begin(frame, r0, r1);
       const firstPixel = producer.pixelsBefore(r0);
       const pixels = producer.pixelsBefore(r1) - firstPixel;
       for (const [p0, p1] of slices(panels, panelsPerBlock)) {
+        if (groups === 1) program.item();
         producer.panels(frame, r0, r1, p0, p1, acc);
         emit({ acc, panelPitch: panelBytes, firstPixel, pixels, firstPanel: p0, panels: p1 - p0 });
       }
