@@ -64,7 +64,7 @@ export async function calibrate(run: CalibrationRun): Promise<Map<string, Histog
 }
 
 /** Samples start…end − 1 of `total` that are spread evenly over the data. */
-async function readSpread(dataset: Dataset, start: number, end: number, total: number): Promise<RawSample[]> {
+export async function readSpread(dataset: Dataset, start: number, end: number, total: number): Promise<RawSample[]> {
   if (total === dataset.length) return dataset.read(start, end);
   const samples: RawSample[] = [];
   for (let i = start; i < end; i++) {

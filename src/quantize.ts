@@ -1,5 +1,6 @@
 // The main job: a float model and samples become codes, scales and zero points.
-import { checkPreprocessing } from "./data/preprocess.ts";
+import { imageChannels, modelInput, stackSamples } from "./data/batch.ts";
+import { checkPreprocessing, decodeSample } from "./data/preprocess.ts";
 import type { Dataset, Preprocessing } from "./data/types.ts";
 import { assert, HalftoneError } from "./errors.ts";
 import type { Encoding } from "./formats/encoding.ts";
@@ -13,10 +14,13 @@ import { isWeighted, readers } from "./quantized/fusions.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
-import { calibrate } from "./calibrate.ts";
+import { calibrate, readSpread } from "./calibrate.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
+import { chooseMethod } from "./reconstruct/choose.ts";
+import { type ReconstructOptions, reconstruct, type SampleSource } from "./reconstruct/reconstruct.ts";
 import { sha256 } from "./tasks/hash.ts";
+import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
 
 export interface QuantizeInput {
@@ -30,14 +34,23 @@ export interface QuantizeInput {
   readonly labels?: readonly string[] | undefined;
 }
 
+export interface QuantizeWork extends WorkOptions {
+  /** Called when a part of the network has been learned. */
+  readonly onPart?: ReconstructOptions["onPart"];
+  /** Where a killed run continues. */
+  readonly checkpoints?: ReconstructOptions["checkpoints"];
+}
+
 /**
- * Post-training quantization by nearest rounding: ranges from streamed statistics, weights to their nearest codes.
- * The result does not depend on the number of workers.
+ * Post-training quantization: ranges from streamed statistics, weights to their nearest codes, and then, if the method learns, to the codes
+ * with which each part of the network answers best. The result does not depend on the number of workers.
  *
  * @throws HalftoneError for models, data and options that cannot be used, each with its place
  */
-export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: WorkOptions = {}): Promise<Quantized> {
-  const chosen: QuantizeOptions = { ...defaultOptions, ...options };
+export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: QuantizeWork = {}): Promise<Quantized> {
+  const merged: QuantizeOptions = { ...defaultOptions, ...options };
+  const method = chooseMethod(merged);
+  const chosen: QuantizeOptions = { ...merged, weightRanges: merged.weightRanges ?? method.weightRange };
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
@@ -51,7 +64,7 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       ...work,
     }),
   );
-  return {
+  const nearest: Quantized = {
     ...encoded,
     provenance: {
       source: input.name,
@@ -60,6 +73,36 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       seed: chosen.seed,
       preprocessing: input.preprocessing,
       labels: input.labels,
+    },
+  };
+  if (method.parametrization === "nearest") return nearest;
+  const { signal, onPart, checkpoints, onProgress } = work;
+  const source = sampleSource(input, nearest.graph, Math.min(chosen.samples, input.dataset.length));
+  const { iterations } = method.schedule;
+  let meter: ((done: number) => void) | undefined;
+  const { quantized } = await reconstruct(nearest, source, method, {
+    seed: chosen.seed,
+    signal,
+    onPart,
+    checkpoints,
+    onStep(part, parts, step) {
+      meter ??= createMeter("reconstruct", parts * iterations, onProgress);
+      meter(part * iterations + step);
+    },
+  });
+  return quantized;
+}
+
+/** Calibration samples as the model's input, evenly spread over the data. */
+function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, length: number): SampleSource {
+  const input = modelInput(graph);
+  return {
+    length,
+    async read(first, count) {
+      const raw = await readSpread(dataset, first, first + count, length);
+      const samples = await Promise.all(raw.map((sample) => decodeSample(sample, preprocessing, imageChannels(input.dims))));
+      const places = raw.map(({ place }) => place);
+      return stackSamples(samples, places, input);
     },
   };
 }
@@ -154,7 +197,7 @@ function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: 
     axis,
     options.weights === 8
       ? { bits: 8, symmetric: true, range: "minmax" }
-      : { bits: options.weights, symmetric: options.weightZeros === "symmetric", range: options.weightRanges },
+      : { bits: options.weights, symmetric: options.weightZeros === "symmetric", range: options.weightRanges ?? "mse" },
     place,
   );
   const bias = graph.constants.get(node.inputs[2] ?? "");

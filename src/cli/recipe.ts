@@ -1,7 +1,9 @@
 // A recipe: everything that determines the result besides model and data, as a JSON file that flags can overrule.
 import { checkPreprocessing, type Preprocessing } from "../data/index.ts";
 import { HalftoneError } from "../errors.ts";
-import { defaultOptions, type LayerOptions, type Override, type QuantizeOptions } from "../quantized/options.ts";
+import { defaultOptions, type LayerOptions, type LearningOptions, type Override, type QuantizeOptions } from "../quantized/options.ts";
+import { chooseMethod } from "../reconstruct/choose.ts";
+import { presets } from "../reconstruct/presets.ts";
 import type { QuantizeFlags } from "./commands/quantize.ts";
 import { parseWidth } from "./commands/quantize.ts";
 import { readText } from "./files.ts";
@@ -42,10 +44,22 @@ const isOverride: Check = (value) => {
   );
 };
 
+/** A misspelt or impossible cell is told by the table of methods itself. */
+const isLearning: Check = (value) => {
+  try {
+    chooseMethod({ method: "nearest", learning: value as LearningOptions, floatActivations: false });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 const recipeFields: Readonly<Record<keyof QuantizeOptions, readonly [Check, string]>> = {
   ...layerFields,
   firstLast: [(value) => value === 0 || value === 8, "0 or 8"],
-  method: [oneOf("nearest"), "nearest"],
+  method: [oneOf(...Object.keys(presets)), Object.keys(presets).join(", ")],
+  learning: [isLearning, "an object of iterations, batch, rate, …"],
+  floatActivations: [(value) => typeof value === "boolean", "true or false"],
   residual: [oneOf("wide", "codes"), "wide or codes"],
   exclude: [listOf((value) => typeof value === "string"), "a list of node names or /patterns/"],
   overrides: [listOf(isOverride), 'a list of {"nodes": "/REGEX/", "set": {"weights": 8, …}}'],
@@ -131,19 +145,31 @@ function widthOf(text: string, wrong: (found: string, expected: string) => Halft
 /** Defaults, then the recipe file, then flags. */
 export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): QuantizeOptions {
   const { preprocessing: _, ...fromFile } = recipe;
-  const { samples, weights, activations, granularity, ranges, method, residual, seed } = flags;
+  const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, seed } = flags;
+  const { iterations, batch, rate, scaleRate, lambda, scope, optimizer, course, drop } = flags;
+  const learning = given({ iterations, batch, rate, scaleRate, lambda, scope, optimizer, course, drop });
+  const float = flags.activations === "float";
   const fromFlags: Partial<QuantizeOptions> = {
     samples,
     weights,
-    activations,
+    activations: flags.activations === "float" ? 8 : flags.activations,
+    floatActivations: flags.activations === undefined ? undefined : float,
     granularity,
     ranges,
+    weightRanges,
+    weightZeros,
+    firstLast,
     method,
+    learning: Object.keys(learning).length > 0 ? { ...fromFile.learning, ...learning } : undefined,
     residual,
     seed,
     exclude: flags.exclude?.length ? flags.exclude : undefined,
     overrides: flags.override?.length ? flags.override.map(parseOverride) : undefined,
   };
-  const given = Object.fromEntries(Object.entries(fromFlags).filter(([, value]) => value !== undefined));
-  return { ...defaultOptions, ...fromFile, ...given };
+  return { ...defaultOptions, ...fromFile, ...given(fromFlags) };
+}
+
+/** Without the fields that are undefined. */
+function given<T extends object>(fields: T): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

@@ -17,8 +17,8 @@ export interface LayerOptions {
   readonly granularity: "channel" | "tensor";
   /** How activation ranges are found. */
   readonly ranges: RangeRuleName;
-  /** How the ranges of weights of at most 7 bits are found; 8-bit weights keep all of theirs. */
-  readonly weightRanges: WeightRangeName;
+  /** How the ranges of weights of at most 7 bits are found, by default as the method does; 8-bit weights keep all of theirs. */
+  readonly weightRanges?: WeightRangeName | undefined;
   /** Whether weights of at most 7 bits have a zero point of their own. 8-bit weights have none. */
   readonly weightZeros: "affine" | "symmetric";
 }
@@ -29,12 +29,33 @@ export interface Override {
   readonly set: Partial<LayerOptions>;
 }
 
+/** Cells of the method's row that the user exchanges (docs: methods); what is absent stays as published. */
+export interface LearningOptions {
+  readonly iterations?: number | undefined;
+  /** Samples a step. */
+  readonly batch?: number | undefined;
+  /** Learning rate of roundings, and of the step sizes of activations (0: not learned). */
+  readonly rate?: number | undefined;
+  readonly scaleRate?: number | undefined;
+  /** Weight of the rounding regularizer. */
+  readonly lambda?: number | undefined;
+  readonly scope?: "layer" | "block" | undefined;
+  readonly optimizer?: "adam" | "radam" | undefined;
+  readonly course?: "constant" | "cosine" | undefined;
+  /** Share of elements that are left in float while learning, of activations and of a part's inputs. */
+  readonly drop?: number | undefined;
+  readonly parametrization?: "nearest" | "sigmoid" | "division" | undefined;
+}
+
 /** Everything that determines a Quantized besides model and data: the recipe. */
 export interface QuantizeOptions extends LayerOptions {
   /** Bits of the first and the last layer's weights and of the last layer's input, or 0 to treat them like all others. */
   readonly firstLast: 0 | 8;
-  /** The way weights are rounded. */
-  readonly method: "nearest";
+  /** The way weights are rounded: a row of the table of methods. */
+  readonly method: string;
+  readonly learning: LearningOptions;
+  /** Learn and judge weights with activations in float: the program's codes are then its 8-bit twin. */
+  readonly floatActivations: boolean;
   readonly residual: ResidualMode;
   readonly exclude: readonly string[];
   readonly overrides: readonly Override[];
@@ -48,10 +69,11 @@ export const defaultOptions: QuantizeOptions = {
   activations: 8,
   granularity: "channel",
   ranges: "mse",
-  weightRanges: "mse",
   weightZeros: "affine",
   firstLast: 8,
   method: "nearest",
+  learning: {},
+  floatActivations: false,
   residual: "wide",
   exclude: [],
   overrides: [],

@@ -7,18 +7,12 @@ import { parseArgs } from "node:util";
 import "./typescript.mjs";
 
 const from = (path) => import(new URL(`../../src/${path}`, import.meta.url));
-const { openDataset } = await from("data/index.ts");
-const { nodeFiles } = await from("cli/files.ts").catch(() => ({}));
-const { decodeSample } = await from("data/preprocess.ts");
-const { modelInput, stackSamples, imageChannels } = await from("data/batch.ts");
 const { quantize } = await from("quantize.ts");
-const { reconstruct } = await from("reconstruct/reconstruct.ts");
-const { presets } = await from("reconstruct/presets.ts");
 const { lower } = await from("lower/lower.ts");
 const { writePlan } = await from("plan/writer.ts");
 const { writeModel } = await from("onnx/write.ts");
+const { hardenedGraph } = await from("onnx/hardened.ts");
 const { evaluate } = await from("evaluate.ts");
-const { dequantizeWeights } = await from("formats/weights.ts");
 const { openData } = await from("cli/data-flags.ts");
 
 const { values, positionals } = parseArgs({
@@ -29,7 +23,8 @@ const { values, positionals } = parseArgs({
     rate: { type: "string" },
     seed: { type: "string", default: "1005" },
     samples: { type: "string", default: "1024" },
-    ranges: { type: "string" },
+    "scale-rate": { type: "string" },
+    scope: { type: "string" },
     limit: { type: "string" },
   },
 });
@@ -51,62 +46,59 @@ const [name, bits] = positionals;
 const [weights, activations] = bits.split("/");
 const float = activations === "f";
 
-const base = presets[name];
-const schedule = { ...base.schedule };
-if (values.iterations !== undefined) schedule.iterations = Number(values.iterations);
-if (values.rate !== undefined) schedule.rate = Number(values.rate);
-const method = { ...base, schedule, ...(float && { activations: { kind: "float" }, inputKeep: 1 }) };
+const number = (text) => (text === undefined ? undefined : Number(text));
+const learning = {
+  iterations: number(values.iterations),
+  rate: number(values.rate),
+  scaleRate: number(values["scale-rate"]),
+  scope: values.scope,
+};
 
 const model = new Uint8Array(readFileSync(`${root}${values.network}/model.onnx`));
-const open = (path) => openData(path.split(",").map((part) => root + part).join(","), 0);
+const open = (path) =>
+  openData(
+    path
+      .split(",")
+      .map((part) => root + part)
+      .join(","),
+    0,
+  );
 const whole = await open(data);
 const count = Math.min(Number(values.samples), whole.length);
 const dataset = { ...whole, name: whole.name, labelled: whole.labelled, length: count, read: (a, b) => whole.read(a, b) };
-const started = performance.now();
-let quantized = await quantize(
+const cpu = process.cpuUsage();
+let last = performance.now();
+const seconds = () => {
+  const now = performance.now();
+  const passed = (now - last) / 1000;
+  last = now;
+  return `${passed.toFixed(1)} s`;
+};
+const quantized = await quantize(
   { model, name, dataset, preprocessing },
   {
+    method: name,
+    learning: Object.fromEntries(Object.entries(learning).filter(([, value]) => value !== undefined)),
     weights: Number(weights),
     activations: float ? 8 : Number(activations),
+    floatActivations: float,
     samples: count,
-    weightRanges: values.ranges ?? method.weightRange,
     seed: Number(values.seed),
   },
-);
-console.log(`ranges ${((performance.now() - started) / 1000).toFixed(1)} s`);
-const input = modelInput(quantized.graph);
-const source = {
-  length: count,
-  async read(first, n) {
-    const raw = await dataset.read(first, first + n);
-    const samples = await Promise.all(raw.map((sample) => decodeSample(sample, preprocessing, imageChannels(input.dims))));
-    return stackSamples(samples, raw.map(({ place }) => place), input);
-  },
-};
-if (method.parametrization !== "nearest") {
-  let last = performance.now();
-  const cpu = process.cpuUsage();
-  const result = await reconstruct(quantized, source, method, {
-    seed: Number(values.seed),
+  {
     onPart(report, part, parts) {
-      const now = performance.now();
       const share = (x) => `${((100 * x) / report.elements).toFixed(1)} %`;
       console.log(
         `${part + 1}/${parts} ${report.name}: loss ${report.lossBefore.toPrecision(4)} → ${report.lossAfter.toPrecision(4)} of ${report.signal.toPrecision(4)}, ` +
-          `moved ${share(report.moved)}, decided ${share(report.elements - report.undecided)}, ${((now - last) / 1000).toFixed(1)} s`,
+          `moved ${share(report.moved)}, decided ${share(report.elements - report.undecided)}, ${seconds()}`,
       );
-      last = now;
     },
-  });
-  quantized = result.quantized;
-  const { user, system } = process.cpuUsage(cpu);
-  console.log(`reconstruction: CPU ${((user + system) / 1e6).toFixed(1)} s, peak ${Math.round(process.resourceUsage().maxRSS / 1024)} MB`);
-}
+  },
+);
+const { user, system } = process.cpuUsage(cpu);
+console.log(`quantize: CPU ${((user + system) / 1e6).toFixed(1)} s, peak ${Math.round(process.resourceUsage().maxRSS / 1024)} MB`);
 
-const nodes = new Map(quantized.graph.nodes.map((node) => [node.name, node]));
-const constants = new Map(quantized.graph.constants);
-for (const [node, weight] of quantized.weights) constants.set(nodes.get(node).inputs[1], dequantizeWeights(weight));
-const candidate = float ? writeModel({ ...quantized.graph, constants }) : await writePlan(lower(quantized));
+const candidate = float ? writeModel(hardenedGraph(quantized)) : await writePlan(lower(quantized));
 let [agree, total] = [0, 0];
 const line = [];
 for (const path of tests) {
@@ -116,4 +108,4 @@ for (const path of tests) {
   total += result.samples;
   line.push(`top-1 ${result.top1} of ${result.against.top1} on ${result.samples}, logits ${result.logitSqnrDb.toFixed(1)} dB`);
 }
-console.log(`${values.network} ${name} ${bits} ${schedule.iterations} it rate ${schedule.rate}: agree ${Math.round(agree)} of ${total}; ${line.join("; ")}`);
+console.log(`${values.network} ${name} ${bits} ${JSON.stringify(learning)}: agree ${Math.round(agree)} of ${total}; ${line.join("; ")}`);

@@ -74,15 +74,24 @@ test("a residual block learns as published: weights and step sizes after one and
   };
   const scales = new Map(quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   const seen: { weights: Float32Array[]; scales: number[] }[] = [];
-  const learned = await learnUnit(unit, method, sigmoid, grids, scales, examples, { seed: 1, unit: 0 }, {
-    async breathe() {},
-    onStep() {
-      seen.push({
-        weights: unit.weights.map(({ variable, elements }) => unit.f32.slice(variable.ptr / 4, variable.ptr / 4 + elements)),
-        scales: ["mid", "out"].map((group) => unit.f32[unit.engine.variable(`${group}~scale`).ptr / 4]!),
-      });
+  const learned = await learnUnit(
+    unit,
+    method,
+    sigmoid,
+    grids,
+    scales,
+    examples,
+    { seed: 1, unit: 0 },
+    {
+      async breathe() {},
+      onStep() {
+        seen.push({
+          weights: unit.weights.map(({ variable, elements }) => unit.f32.slice(variable.ptr / 4, variable.ptr / 4 + elements)),
+          scales: ["mid", "out"].map((group) => unit.f32[unit.engine.variable(`${group}~scale`).ptr / 4]!),
+        });
+      },
     },
-  });
+  );
   const soft = (name: "conv1" | "conv2", v: Golden): number[] => {
     const grid = grids.get(name)!;
     return v.d.map((x, k) => {

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { HalftoneError, throwIfAborted } from "../../errors.ts";
 import { type Evaluation, evaluate } from "../../evaluate.ts";
 import { lower } from "../../lower/lower.ts";
+import { hardenedGraph } from "../../onnx/hardened.ts";
 import { toQdq } from "../../onnx/qdq.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { writePlan } from "../../plan/writer.ts";
@@ -9,6 +10,8 @@ import { withGolden } from "../../runtime/record.ts";
 import type { Plan } from "../../plan/types.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
+import { constantBytesOf } from "../../report/layers.ts";
+import type { PartReport } from "../../reconstruct/reconstruct.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
@@ -35,7 +38,14 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
     try {
       print("model", `${path} · ${bytes(model.length)}`);
       print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
-      const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels }, options, work);
+      const parts: PartReport[] = [];
+      const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels }, options, {
+        ...work,
+        onPart(report, index, total) {
+          parts.push(report);
+          print(`part ${index + 1}/${total}`, partLine(report));
+        },
+      });
       bar.stop();
       print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
       print(
@@ -50,7 +60,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       if (plan)
         print(
           "program",
-          `${plan.steps.length} integer steps · ${bytes(weightBytes(plan))} of constants · ${bytes(plan.arenaBytes)} of activations`,
+          `${plan.steps.length} integer steps · ${bytes(constantBytesOf(plan, plan.steps))} of constants · ${bytes(plan.arenaBytes)} of activations`,
         );
 
       let accuracy: Evaluation | undefined;
@@ -63,6 +73,15 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
         if (against?.top1 !== undefined) print("float", `top-1 ${percent(against.top1)}`);
         if (accuracy.top1 !== undefined) print("integer", `top-1 ${percent(accuracy.top1)}`);
         print("agreement", `${percent(accuracy.agreement!)} of answers equal · logits at ${accuracy.logitSqnrDb!.toFixed(1)} dB`);
+      }
+      let floatAccuracy: Evaluation | undefined;
+      if (flags.test && options.floatActivations) {
+        const test = await openData(flags.test, flags.labelOffset);
+        const hardened = writeModel(hardenedGraph(quantized));
+        floatAccuracy = await evaluate(hardened, test, { against: model, limit: flags.limit, preprocessing, ...work });
+        bar.stop();
+        const top1 = floatAccuracy.top1 === undefined ? "" : `top-1 ${percent(floatAccuracy.top1)} · `;
+        print("weights alone", `${top1}${percent(floatAccuracy.agreement!)} of answers equal (quantized weights in the float engine)`);
       }
 
       const written: { path: string; bytes: number }[] = [];
@@ -97,7 +116,17 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       const peakBytes = process.resourceUsage().maxRSS * 1024;
       print("time", `${duration(seconds)} with ${executor.workers} ${executor.workers === 1 ? "worker" : "workers"}`);
       if (flags.json)
-        printJson({ model: path, options, samples: Math.min(options.samples, dataset.length), accuracy, written, seconds, peakBytes });
+        printJson({
+          model: path,
+          options,
+          samples: Math.min(options.samples, dataset.length),
+          accuracy,
+          floatAccuracy,
+          parts,
+          written,
+          seconds,
+          peakBytes,
+        });
     } finally {
       bar.stop();
       await executor.close();
@@ -129,4 +158,9 @@ function checkOutputs({ output, test }: QuantizeFlags, exclude: readonly string[
 const parametersOf = (quantized: Quantized): number =>
   [...quantized.graph.constants.values()].reduce((sum, { dtype, data }) => sum + (dtype === "float32" ? data.length : 0), 0);
 
-const weightBytes = (plan: Plan): number => [...plan.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+/** Error as a ratio to the signal, what moved and what stayed open. */
+function partLine({ name, lossBefore, lossAfter, signal, elements, moved, undecided }: PartReport): string {
+  const decibels = (loss: number): string => `${(10 * Math.log10(signal / loss)).toFixed(1)} dB`;
+  const share = (n: number): string => `${((100 * n) / elements).toFixed(1)} %`;
+  return `${name} · ${decibels(lossBefore)} → ${decibels(lossAfter)} · ${share(moved)} of codes moved · ${share(undecided)} undecided`;
+}

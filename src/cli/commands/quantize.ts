@@ -1,5 +1,6 @@
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
-import type { RangeRuleName } from "../../quantized/options.ts";
+import type { RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
+import { type PresetName, presets } from "../../reconstruct/presets.ts";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag } from "../terminal.ts";
 
@@ -7,10 +8,22 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly data: string;
   readonly samples?: number | undefined;
   readonly weights?: number | undefined;
-  readonly activations?: number | undefined;
+  readonly activations?: number | "float" | undefined;
   readonly granularity?: "channel" | "tensor" | undefined;
   readonly ranges?: RangeRuleName | undefined;
-  readonly method?: "nearest" | undefined;
+  readonly weightRanges?: WeightRangeName | undefined;
+  readonly weightZeros?: "affine" | "symmetric" | undefined;
+  readonly firstLast?: 0 | 8 | undefined;
+  readonly method?: PresetName | undefined;
+  readonly iterations?: number | undefined;
+  readonly batch?: number | undefined;
+  readonly rate?: number | undefined;
+  readonly scaleRate?: number | undefined;
+  readonly lambda?: number | undefined;
+  readonly scope?: "layer" | "block" | undefined;
+  readonly optimizer?: "adam" | "radam" | undefined;
+  readonly course?: "constant" | "cosine" | undefined;
+  readonly drop?: number | undefined;
   readonly residual?: "wide" | "codes" | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly override?: readonly string[] | undefined;
@@ -32,6 +45,26 @@ export function parseWidth(text: string): number {
   return bits;
 }
 
+/** "float" stays, "int4" → 4 */
+function parseActivations(text: string): number | "float" {
+  return text === "float" ? text : parseWidth(text);
+}
+
+function parseFirstLast(text: string): 0 | 8 {
+  if (text === "0" || text === "8") return Number(text) as 0 | 8;
+  throw new Error(`found '${text}', expected 0 or 8`);
+}
+
+function parseReal(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`found '${text}', expected a number`);
+  return value;
+}
+
+const real = (brief: string) => ({ kind: "parsed", parse: parseReal, optional: true, brief, placeholder: "X" }) as const;
+const whole = (brief: string) => ({ kind: "parsed", parse: parseCount, optional: true, brief, placeholder: "N" }) as const;
+const choice = <T extends string>(values: readonly T[], brief: string) => ({ kind: "enum", values, optional: true, brief }) as const;
+
 const text = (brief: string, placeholder: string) => ({ kind: "parsed", parse: String, optional: true, brief, placeholder }) as const;
 const width = (brief: string) => ({ kind: "parsed", parse: parseWidth, optional: true, brief, placeholder: "int8" }) as const;
 
@@ -50,7 +83,13 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       },
       ...preprocessFlags,
       weights: width("Weight codes"),
-      activations: width("Activation codes"),
+      activations: {
+        kind: "parsed",
+        parse: parseActivations,
+        optional: true,
+        placeholder: "int8|float",
+        brief: "Activation codes; float: weights are learned and measured with float activations, the program has int8",
+      },
       granularity: {
         kind: "enum",
         values: ["channel", "tensor"],
@@ -63,7 +102,25 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
         optional: true,
         brief: "How activation ranges are found",
       },
-      method: { kind: "enum", values: ["nearest"], optional: true, brief: "How weights are rounded" },
+      weightRanges: choice(["mse", "mse-grid", "minmax"], "How the ranges of weights of at most 7 bits are found (as the method does)"),
+      weightZeros: choice(["affine", "symmetric"], "Zero points of weights of at most 7 bits (affine)"),
+      firstLast: {
+        kind: "parsed",
+        parse: parseFirstLast,
+        optional: true,
+        placeholder: "8",
+        brief: "Bits of the first and last layer's weights and the last layer's input; 0: as all others (8)",
+      },
+      method: choice(Object.keys(presets) as PresetName[], "How weights are rounded (nearest)"),
+      iterations: whole("Steps of learning a part of the network (as published: 5000 … 20000)"),
+      batch: whole("Samples a step (32)"),
+      rate: real("Learning rate of the roundings"),
+      scaleRate: real("Learning rate of the activations' step sizes; 0: not learned"),
+      lambda: real("Weight of the rounding regularizer"),
+      scope: choice(["layer", "block"], "What is learned together"),
+      optimizer: choice(["adam", "radam"], "How roundings are learned"),
+      course: choice(["constant", "cosine"], "Course of the learning rate"),
+      drop: real("Share of activations left in float while learning"),
       residual: {
         kind: "enum",
         values: ["wide", "codes"],
