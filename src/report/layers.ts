@@ -7,7 +7,7 @@ function tensorNames(plan: Plan, part: unknown): string[] {
   return Object.entries(part).flatMap(([key, value]) => (key === "nodes" ? [] : tensorNames(plan, value)));
 }
 
-/** Bytes of weights, biases, multipliers and tables of one step, as the plan stores them. */
-export function constantBytesOf(plan: Plan, step: Step): number {
-  return [...new Set(tensorNames(plan, step))].reduce((sum, name) => sum + plan.tensors.get(name)!.byteLength, 0);
+/** Bytes of weights, biases, multipliers and tables of one step, or of all, as the plan stores them. */
+export function constantBytesOf(plan: Plan, steps: Step | readonly Step[]): number {
+  return [...new Set(tensorNames(plan, steps))].reduce((sum, name) => sum + plan.tensors.get(name)!.byteLength, 0);
 }

@@ -91,7 +91,7 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
       largest: driftAt.get(i)?.largest,
     };
   });
-  const constants = [...plan.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const constants = constantBytesOf(plan, plan.steps);
   if (json) {
     const { arithmetic, version, arenaBytes, provenance, preprocessing, labels } = plan;
     printJson({ file: path, arithmetic, version, arenaBytes, constants, preprocessing, labels, provenance, steps });
