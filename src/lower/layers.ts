@@ -1,7 +1,7 @@
 // A weighted node as a convolution: which value it reads, its window, and its codes in the plan's order.
-import { assert } from "../errors.ts";
 import type { GraphNode } from "../graph/types.ts";
 import type { QuantizedWeight } from "../quantized/types.ts";
+import { centred } from "../quantized/weights.ts";
 import { type Builder, noIntegerForm } from "./builder.ts";
 import { imageOf } from "./layout.ts";
 import { spreadImage } from "./spread.ts";
@@ -112,13 +112,7 @@ function weightsOf(b: Builder, node: GraphNode): QuantizedWeight {
       "A plan is integer throughout: drop the --exclude, or write an ONNX file.",
     );
   }
-  assert(weights.encoding.levels.kind === "linear", "weights are linear");
-  if (weights.encoding.zeroPoint.every((z) => z === 0)) return weights;
-  // Affine weights become level tables c − z, which fit int8 at 7 bits and fewer.
-  const { axis } = weights.encoding.granularity as { axis: number };
-  const inner = weights.dims.slice(axis + 1).reduce((product, d) => product * d, 1);
-  const zeros = weights.encoding.zeroPoint;
-  return { ...weights, codes: weights.codes.map((c, i) => c - zeros[zeros.length === 1 ? 0 : Math.floor(i / inner) % zeros.length]!) };
+  return centred(weights);
 }
 
 const scalesOf = (scale: Float32Array, outputs: number): Float64Array =>

@@ -7,6 +7,7 @@ import type { Attribute, DType, Fact, Graph, GraphNode, Tensor } from "../graph/
 import { biasCode, biasScale } from "../quantized/bias.ts";
 import type { Quantized } from "../quantized/types.ts";
 import { findUnits } from "../quantized/units.ts";
+import { centred } from "../quantized/weights.ts";
 
 /** The graph as a QDQ file shows it; write it with writeModel. */
 export function toQdq(quantized: Quantized): Graph {
@@ -54,7 +55,7 @@ class QdqWriter {
     );
     const weights = this.#quantized.weights.get(node.name);
     if (weights) {
-      const { encoding, codes, dims } = weights;
+      const { encoding, codes, dims } = centred(weights);
       inputs[1] = this.#dequantizedConstant(node.inputs[1]!, `${node.name}_weight`, { dtype: "int8", dims, data: codes }, encoding);
       const bias = node.inputs[2] && this.#bias(node, encoding);
       if (bias) inputs[2] = bias;

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import type { Graph, Tensor } from "../../src/graph/types.ts";
 import { float32, graphOf, node, randomTensor } from "../graph/build.ts";
+import { dequantizeWeights } from "../../src/formats/weights.ts";
 import { lower } from "../../src/lower/lower.ts";
+import { centred } from "../../src/quantized/weights.ts";
 import type { ConvStep, Plan } from "../../src/plan/types.ts";
 import { decodedWeights } from "../../src/plan/weights.ts";
 import { createSession } from "../../src/runtime/index.ts";
@@ -163,7 +165,7 @@ test.for(rows)("$name: one scale for all channels", async ({ graph, steps = 3 })
 
 test.for([2, 3, 4])("weights of %d bits take so many in the plan", async (weights) => {
   const { graph } = rows.find(({ name }) => name === "projection residual")!;
-  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), { weights });
+  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), { weights, firstLast: 0, weightZeros: "symmetric" });
   const plan = lower(quantized);
   const convs = plan.steps.filter((step): step is ConvStep => step.kernel === "conv");
   expect(convs.length).toBe(quantized.weights.size);
@@ -177,14 +179,30 @@ test.for([2, 3, 4])("weights of %d bits take so many in the plan", async (weight
 
 test.for([4, 5, 6, 7])("weights of %d bits: symmetric codes in range, and the plan runs", async (weights) => {
   const { graph } = rows.find(({ name }) => name === "projection residual")!;
-  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), { weights });
+  const options = { weights, firstLast: 0, weightZeros: "symmetric" } as const;
+  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), options);
   for (const { codes, encoding } of quantized.weights.values()) {
     expect(Math.max(...codes)).toBe(2 ** (weights - 1) - 1);
     expect(Math.min(...codes)).toBeGreaterThanOrEqual(-(2 ** (weights - 1)));
     expect(encoding.zeroPoint.every((z) => z === 0)).toBe(true);
   }
-  const { wide, codes, qdq } = await errorsOf(graph, { weights });
+  const { wide, codes, qdq } = await errorsOf(graph, options);
   // Half a step of the weights, summed at random over 72 and 144 taps, twice.
+  expect(wide).toBeLessThan(3 + 2 ** (10 - weights));
+  expect(codes).toBeLessThan(3 + 2 ** (10 - weights));
+  expect(qdq).toBeLessThan(1.01);
+});
+
+test.for([4, 5, 6, 7])("weights of %d bits with zero points of their own: levels around 0 in plan and QDQ graph", async (weights) => {
+  const { graph } = rows.find(({ name }) => name === "projection residual")!;
+  const options = { weights, firstLast: 0, weightZeros: "affine" } as const;
+  const quantized = await quantizeGraph(graph, samplesOf(graph, 2), options);
+  for (const weight of quantized.weights.values()) {
+    const { codes, encoding } = centred(weight);
+    expect(encoding.zeroPoint.every((z) => z === 0)).toBe(true);
+    expect(dequantizeWeights({ ...weight, codes, encoding }).data).toEqual(dequantizeWeights(weight).data);
+  }
+  const { wide, codes, qdq } = await errorsOf(graph, options);
   expect(wide).toBeLessThan(3 + 2 ** (10 - weights));
   expect(codes).toBeLessThan(3 + 2 ** (10 - weights));
   expect(qdq).toBeLessThan(1.01);

@@ -187,7 +187,13 @@ const mobileCounts = { QLinearConv: 3, QLinearAdd: 1, QLinearGlobalAveragePool: 
 const rows: Row[] = [
   { name: "inverted residual", graph: mobile, counts: mobileCounts },
   { name: "one scale for all channels", graph: mobile, options: { granularity: "tensor" }, counts: mobileCounts },
-  { name: "4-bit weights", graph: mobile, options: { weights: 4 }, counts: mobileCounts },
+  { name: "4-bit weights", graph: mobile, options: { weights: 4, firstLast: 0, weightZeros: "symmetric" }, counts: mobileCounts },
+  {
+    name: "6-bit weights around zero points",
+    graph: mobile,
+    options: { weights: 6, firstLast: 0, weightZeros: "affine" },
+    counts: mobileCounts,
+  },
   {
     name: "an excluded node",
     graph: mobile,
