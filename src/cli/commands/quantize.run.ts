@@ -10,7 +10,6 @@ import { withGolden } from "../../runtime/record.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { constantBytesOf } from "../../report/layers.ts";
-import { constantBytesOf } from "../../report/layers.ts";
 import type { PartReport } from "../../reconstruct/reconstruct.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
