@@ -33,7 +33,8 @@ async function bothWays(path: string, options: Partial<QuantizeOptions> = {}): P
 
 test("the program of a QDQ file of ours is the program it was written beside", () => bothWays(example));
 test("per tensor", () => bothWays(example, { granularity: "tensor" }));
-test("4-bit weights", () => bothWays(example, { weights: 4 }));
+for (const weightZeros of ["affine", "symmetric"] as const)
+  test.for([2, 4, 6])(`%s-bit ${weightZeros} weights`, (weights) => bothWays(example, { weights, weightZeros, firstLast: 0 }));
 test("4-bit activations", () => bothWays(example, { activations: 4 }));
 test("6-bit activations and weights", () => bothWays(example, { activations: 6, weights: 6 }));
 

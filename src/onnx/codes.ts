@@ -123,7 +123,7 @@ export function decode(coded: Coded): Tensor {
 }
 
 /**
- * Weight codes around zero point 0.
+ * Weight codes as signed bytes, with their zero points.
  *
  * @param axis of the output channels
  * @throws HalftoneError NO_INTEGER_FORM where scales stand on another axis or a code less its zero point leaves int8
@@ -139,28 +139,34 @@ export function weightOf(node: GraphNode, coded: Coded, axis: number): Quantized
       "Quantize weights per output channel, or per tensor.",
     );
   const which = scaleIndex(coded);
+  const zeroOf = (i: number): number => zero[which(i)] ?? zero[0]!;
+  // Bytes become signed: codes and zero points alike.
+  const base = codes.dtype === "uint8" ? 128 : 0;
   const data = codes.data as Int8Array;
-  const centred = new Int8Array(data.length);
+  const shifted = Int8Array.from(data, (c) => c - base);
+  let [least, greatest] = [0, 0];
   for (const [i, c] of data.entries()) {
-    centred[i] = c - (zero[which(i)] ?? zero[0]!);
-    if (centred[i] !== c - (zero[which(i)] ?? zero[0]!))
+    const level = c - zeroOf(i);
+    if (level < -128 || level > 127)
       throw refuse(
         node,
-        `weight ${c} with zero point ${zero[which(i)] ?? zero[0]}`,
+        `weight ${c} with zero point ${zeroOf(i)}`,
         "weights that less their zero point fit int8",
         "Quantize weights symmetrically: int8 with zero point 0, or uint8 with zero point 128.",
       );
+    [least, greatest] = [Math.min(least, shifted[i]!), Math.max(greatest, shifted[i]!)];
   }
   return {
     dims: codes.dims,
-    codes: centred,
+    codes: shifted,
     encoding: {
-      bits: 8,
-      levels: { kind: "linear", lo: -128, hi: 127 },
+      // Files keep few-bit weights in wider types.
+      bits: Math.max(1, 32 - Math.clz32(greatest - least)),
+      levels: { kind: "linear", lo: least, hi: greatest },
       granularity: scale.length === 1 ? { kind: "tensor" } : { kind: "channel", axis },
       scale: Float32Array.from(scale),
       scaleKind: "real",
-      zeroPoint: new Int32Array(scale.length),
+      zeroPoint: Int32Array.from(scale, (_, o) => (zero[o] ?? zero[0]!) - base),
     },
   };
 }
