@@ -60,7 +60,10 @@ export class Machine {
 
   #runKernel(step: Step, kernel: Kernel, inputs: readonly (Value | undefined)[], outputDims: readonly (readonly number[])[]): void {
     const layout = layoutFor(kernel.layout, inputs);
-    const devices = inputs.map((value) => (value?.dtype === "float32" ? value.device(value.isWeight ? "row-major" : layout) : undefined));
+    const devices = inputs.map((value, i) => {
+      const stays = value?.isWeight && weightsStay(kernel.layout, i);
+      return value?.dtype === "float32" ? value.device(stays ? "row-major" : layout) : undefined;
+    });
     const [first] = inputs;
     const over = kernel.inPlace && first!.isOwn && step.dead.includes(step.inputs[0]!) && sameDims(first!.dims, outputDims[0]);
     if (over) first!.handOver(devices[0]!.ptr);
@@ -127,6 +130,11 @@ export class Machine {
     this.values[id]?.free();
     this.values[id] = undefined;
   }
+}
+
+/** A weight stays row-major, but where the kernel wants its first operand in a layout of its own. */
+export function weightsStay(wanted: Layout | "any", i: number): boolean {
+  return wanted === "any" || i > 0;
 }
 
 /** `any` keeps the layout of the first operand with the most elements that is no weight: the others are spread over it. */

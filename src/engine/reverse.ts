@@ -9,7 +9,7 @@ import { sizeOf } from "../ops/strided.ts";
 import { checkFeeds } from "./feeds.ts";
 import { Gradients } from "./gradients.ts";
 import { type FloatKernels, instantiateKernels, loadFloat } from "./kernels.ts";
-import { hasLayouts, Machine, sameDims } from "./machine.ts";
+import { hasLayouts, Machine, sameDims, weightsStay } from "./machine.ts";
 import { type BackwardStep, planReverse, type ReversePlan } from "./reverse.plan.ts";
 import { type Schedule, type Step, schedule } from "./schedule.ts";
 import type { DeviceTensor, Differentiable, DifferentiableOptions, Layout, PassOptions } from "./types.ts";
@@ -254,9 +254,9 @@ class Reverse implements Differentiable {
         kernel.inPlace && made[0] && !made.includes(true, 1) && gradients.isOwn(step.outputs[0]!) && sameDims(inputDims[0], first.dims);
       const dxs = step.inputs.map((id, i) => {
         if (!made[i]) return undefined;
-        return over ? dys[0]! : gradients.allocate(inputDims[i]!, this.#layoutOf(id, layout, first));
+        return over ? dys[0]! : gradients.allocate(inputDims[i]!, this.#layoutOf(id, layout, first, weightsStay(kernel.layout, i)));
       });
-      const inputs = step.inputs.map((id, i) => this.#operand(id, layout, first, back.readsInput[i]!));
+      const inputs = step.inputs.map((id, i) => this.#operand(id, layout, first, back.readsInput[i]!, weightsStay(kernel.layout, i)));
       const outputs = step.outputs.map((id, i) => this.#operand(id, layout, first, back.readsOutput[i]!)!);
       kernel.backward(this.#machine.context, step.node, inputs, outputs, dys, dxs);
       this.#machine.context.endStep();
@@ -268,17 +268,17 @@ class Reverse implements Differentiable {
     for (const id of step.outputs) gradients.free(id);
   }
 
-  /** Weights are row-major; so is what has other axes than the result, or no choice. */
-  #layoutOf(id: number, layout: Layout, first: Shape): Layout {
+  /** Weights are row-major as they are forwards; so is what has other axes than the result, or no choice. */
+  #layoutOf(id: number, layout: Layout, first: Shape, weightStays = true): Layout {
     const dims = this.#shapes[id]!.dims;
-    const isWeight = this.graph.constants.has(this.#schedule.names[id]!);
-    return !isWeight && hasLayouts(dims) && dims.length === first.dims.length ? layout : "row-major";
+    const stays = weightStays && this.graph.constants.has(this.#schedule.names[id]!);
+    return !stays && hasLayouts(dims) && dims.length === first.dims.length ? layout : "row-major";
   }
 
-  #operand(id: number, layout: Layout, first: Shape, read: boolean): DeviceTensor | undefined {
+  #operand(id: number, layout: Layout, first: Shape, read: boolean, weightStays = true): DeviceTensor | undefined {
     const shape = id < 0 ? undefined : this.#shapes[id];
     if (shape?.dtype !== "float32") return undefined;
-    const own = this.#layoutOf(id, layout, first);
+    const own = this.#layoutOf(id, layout, first, weightStays);
     if (!read) return { dims: shape.dims, layout: own, ptr: 0 };
     const value = this.#machine.values[id];
     assert(value, `value '${this.#schedule.names[id]}' is kept for gradients`);

@@ -54,7 +54,7 @@ export interface Reads {
 /** A row of the table of gradients: one operator of float.wasm, backwards. */
 export interface GradientKernel<Kernels> {
   readonly op: string;
-  /** Layout that values and gradients have: one of them, or `any`: the one the forward pass had. Weights are row-major always. */
+  /** Layout that values and gradients have: one of them, or `any`: the one the forward pass had. Weights behind the first operand are row-major. */
   readonly layout: Layout | "any";
   /** By input whose gradient is wanted; the last row stands for all further inputs. Nothing else of the forward pass is kept. */
   readonly reads: readonly Reads[];

@@ -149,6 +149,17 @@ test("what depends on constants alone is computed once, shown every time, and st
   expect(cast).toHaveBeenCalledTimes(1);
 });
 
+test("a constant may be what a convolution reads, and a fed value its weights", async () => {
+  const nodes: GraphNode[] = [{ name: "conv", op: "Conv", inputs: ["image", "w"], outputs: ["y"], attributes: {} }];
+  const facts = new Map<string, Fact>([["w", { dtype: "float32", dims: [4, 3, 3, 3] }]]);
+  const constants = new Map([["image", r.tensor([1, 3, 6, 6])]]);
+  const turned: Graph = { name: "turned", inputs: ["w"], outputs: ["y"], nodes, constants, facts, notes: new Map() };
+  const feeds = new Map([["w", r.tensor([4, 3, 3, 3])]]);
+  const found = (await createEngine(turned)).run(feeds).get("y")!;
+  const expected = evaluateReference(turned, feeds).get("y")!;
+  expected.data.forEach((v, i) => void expect(Number(found.data[i])).toBeCloseTo(Number(v), 5));
+});
+
 test("a failed run leaves no memory behind", async () => {
   const fresh = await createEngine(graph);
   fresh.run(feed(2));
