@@ -15,6 +15,14 @@ export function beta(i: usize): v128 {
   return v128.load32_splat(B + (i << 2));
 }
 
+/** Means below 10⁻³⁰ are 0: 0.9ᵗ would end in subnormal numbers that never reach it, and arithmetic on them is slow. */
+const F: usize = memory.data<f32>([1e-30, 1e-36]);
+
+/** (m + 10⁻³⁰) − 10⁻³⁰ is 0 for means that small; squares are held at 10⁻³⁶, whose root is nothing beside ε. */
+export function flush(i: usize): v128 {
+  return v128.load32_splat(F + (i << 2));
+}
+
 /**
  * m ← β₁m + (1 − β₁)g;  v ← β₂v + (1 − β₂)g²;  p ← p − size · m / (root · √v + floor).
  * Adam: size = η / (1 − β₁ᵗ), root = 1 / √(1 − β₂ᵗ), floor = ε. RAdam is other numbers for the same three.
@@ -26,13 +34,15 @@ export function adamStep(p: usize, g: usize, m: usize, v: usize, n: i32, size: f
   const b1 = beta(1);
   const b2 = beta(2);
   const b3 = beta(3);
+  const tiny = flush(0);
+  const tinier = flush(1);
   const step = f32x4.splat(size);
   const scale = f32x4.splat(root);
   const least = f32x4.splat(floor);
   for (let left = n; left > 0; left -= 4, p += 16, g += 16, m += 16, v += 16) {
     const gradient = v128.load(g);
-    const mean = blend(v128.load(m), gradient, b0, b1);
-    const square = blend(v128.load(v), f32x4.mul(gradient, gradient), b2, b3);
+    const mean = f32x4.sub(f32x4.add(blend(v128.load(m), gradient, b0, b1), tiny), tiny);
+    const square = f32x4.pmax(blend(v128.load(v), f32x4.mul(gradient, gradient), b2, b3), tinier);
     const change = f32x4.div(f32x4.mul(step, mean), f32x4.add(f32x4.mul(scale, f32x4.sqrt(square)), least));
     const next = f32x4.sub(v128.load(p), change);
     if (left >= 4) {
