@@ -11,12 +11,34 @@
  */
 export function decode(codes: usize, to: usize, bytes: i32, levels: usize, bits: i32): void {
   const table = v128.load(levels);
-  const mask = i8x16.splat(<i8>(<i32>(1 << bits) - 1));
-  for (const end = codes + bytes; codes < end; codes += 16) {
-    const packed = v128.load(codes);
-    for (let shift = 0; shift < 8; shift += bits, to += 16) {
-      // Shifts of bytes are slow; what 16-bit shifts bring in from the neighbour is masked away.
-      v128.store(to, i8x16.swizzle(table, v128.and(i16x8.shr_u(packed, shift), mask)));
+  const end = codes + bytes;
+  // A loop for each width: shifts by a variable go through a scalar register.
+  if (bits == 4) {
+    const mask = i8x16.splat(15);
+    for (; codes < end; codes += 16, to += 32) {
+      const packed = v128.load(codes);
+      look(to, table, packed, mask);
+      look(to + 16, table, i16x8.shr_u(packed, 4), mask);
+    }
+  } else if (bits == 2) {
+    const mask = i8x16.splat(3);
+    for (; codes < end; codes += 16, to += 64) {
+      const packed = v128.load(codes);
+      look(to, table, packed, mask);
+      look(to + 16, table, i16x8.shr_u(packed, 2), mask);
+      look(to + 32, table, i16x8.shr_u(packed, 4), mask);
+      look(to + 48, table, i16x8.shr_u(packed, 6), mask);
+    }
+  } else {
+    const mask = i8x16.splat(1);
+    for (; codes < end; codes += 16) {
+      let packed = v128.load(codes);
+      for (const stop = to + 128; to < stop; to += 16, packed = i16x8.shr_u(packed, 1)) look(to, table, packed, mask);
     }
   }
+}
+
+/** Shifts are of 16 bits, since those of bytes are slow: what they bring in from the neighbour is masked away. */
+function look(to: usize, table: v128, codes: v128, mask: v128): void {
+  v128.store(to, i8x16.swizzle(table, v128.and(codes, mask)));
 }

@@ -8,6 +8,7 @@ import { bareKernel } from "./bare.mjs";
 import { instantiateBare } from "./rounds.mjs";
 import "./typescript.mjs";
 
+const { packCodes } = await import("../../src/formats/packing.ts");
 const { prepareStep } = await import("../../src/runtime/step.ts");
 
 const { values: options, positionals } = parseArgs({
@@ -66,8 +67,22 @@ async function layer(name, operations, make) {
 
 const noise = (n) => Int8Array.from({ length: n }, (_, i) => ((i * 7919 + (i >> 5) * 31) % 255) - 127);
 
+/** Weights of few bits, by their levels. */
+const tables = {
+  binary: [-1, 1],
+  ternary: [-1, 0, 1, 2],
+  int4: Array.from({ length: 16 }, (_, i) => i - 8),
+  "4-bit float": [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12],
+};
+
+function coded(tensor, levels, n) {
+  const bits = Math.log2(levels.length);
+  const indices = Uint8Array.from({ length: n }, (_, i) => ((i * 7919 + (i >> 5) * 31) >> 3) % levels.length);
+  return { weights: tensor(packCodes(indices, bits)), codes: { bits, levels: tensor(Int8Array.from(levels)) } };
+}
+
 /** side² outputs of inputs → outputs channels; the usual single rounding, or a residual. */
-function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, residual = false, direct = false } = {}) {
+function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, residual = false, direct = false, table = "" } = {}) {
   const pad = (kernel - 1) / 2;
   const operations = 2 * side * side * kernel * kernel * (inputs / groups) * outputs;
   return layer(name, operations, ({ value, tensor }) => {
@@ -87,9 +102,10 @@ function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, res
         }
       : { kind: "requantize", multiplier: row(0x5a5a5a5a), shift: row(-9), rounding: "single", ...range };
     const accumulator = direct ? [-2147483648, 2147483647] : [-33554432, 33554431];
-    const weights = tensor(noise((outputs * kernel * kernel * inputs) / groups));
+    const count = (outputs * kernel * kernel * inputs) / groups;
+    const weights = table ? coded(tensor, tables[table], count) : { weights: tensor(noise(count)) };
     const shape = { window: [kernel, kernel], stride: [stride, stride], dilation: [1, 1], pads: [pad, pad, pad, pad] };
-    return { kernel: "conv", nodes: [], input, output, ...shape, groups, weights, bias: row(1000), epilogue, accumulator };
+    return { kernel: "conv", nodes: [], input, output, ...shape, groups, ...weights, bias: row(1000), epilogue, accumulator };
   });
 }
 
@@ -120,6 +136,15 @@ const candidates = [
   await conv("winograd 64→64, 8²", 8, 64, 64, 3),
   await conv("winograd 512→512, 4²", 4, 512, 512, 3),
   await conv("winograd 256→256, 3²", 3, 256, 256, 3),
+  await conv("direct 3×3 64→64, 28², int4", 28, 64, 64, 3, { direct: true, table: "int4" }),
+  await conv("direct 3×3 256→256, 14², int4", 14, 256, 256, 3, { direct: true, table: "int4" }),
+  await conv("pointwise 96→576, 14², int4", 14, 96, 576, 1, { table: "int4" }),
+  await conv("pointwise 320→1280, 7², int4", 7, 320, 1280, 1, { table: "int4" }),
+  await conv("winograd 128→128, 28², int4", 28, 128, 128, 3, { table: "int4" }),
+  await conv("winograd 256→256, 14², int4", 14, 256, 256, 3, { table: "int4" }),
+  await conv("winograd 512→512, 7², int4", 7, 512, 512, 3, { table: "int4" }),
+  await conv("dense 4096→4096", 1, 4096, 4096, 1),
+  ...(await Promise.all(Object.keys(tables).map((table) => conv(`dense 4096→4096, ${table}`, 1, 4096, 4096, 1, { table })))),
 ].filter(({ name }, i) => i === 0 || pattern.test(name));
 
 /** Microseconds per kernel of one layer (--parts): each call repeated on its own, best of many. */
