@@ -10,6 +10,8 @@ export { add, lookup, mul, splat } from "./elementwise";
 export { maxpool, sumpool } from "./pool";
 export { copyCodes, copyRuns, copyWords, fillCodes, fillWords } from "./copy";
 export { softmax } from "./softmax";
+export { stem, transformStem } from "./stem";
+export { strided, transformStrided } from "./strided";
 export { transformInput4, transformWeights4, winograd4 } from "./winograd";
 export { transformInput2, transformWeights2, winograd2 } from "./winograd2";
 

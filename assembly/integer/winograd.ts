@@ -12,13 +12,12 @@ const inverse9 = 954437177;
 /**
  * m[point][t][8] = Σₖ v[point][t][k] · u[point][k][8] over tiles t.
  *
- * @param v      int16[points][tiles][channels]; vPoint bytes between points, rows up to the next multiple of 4 are read
- * @param u      int16[points][channels / 2][8][2]; uPoint bytes between points
+ * @param v      int16[points][tiles][rowPitch bytes], 4-byte aligned; vPoint bytes between points, rows up to the next multiple of 4 are read
+ * @param u      int16[points][pairs][8][2]; uPoint bytes between points
  * @param m      int32[points][tiles, rounded up to 4][8]
  */
-export function products(v: usize, vPoint: i32, channels: i32, tiles: i32, u: usize, uPoint: i32, m: usize, points: i32): void {
-  const rowPitch = channels << 1;
-  const uBytes = (<usize>channels) << 4;
+export function products(v: usize, vPoint: i32, rowPitch: i32, tiles: i32, u: usize, uPoint: i32, pairs: i32, m: usize, points: i32): void {
+  const uBytes = (<usize>pairs) << 5;
   for (let xi = 0; xi < points; xi++, v += vPoint, u += uPoint) {
     let row = v;
     for (let t = 0; t < tiles; t += 4, row += rowPitch << 2, m += 128) tile(row, rowPitch, u, u + uBytes, m);
@@ -129,12 +128,12 @@ export function transformInput4(
  * Rows of Bᵀ: 4 0 −5 0 1 0 · 0 4 4 −1 −1 0 · 0 −4 4 1 −1 0 · 0 −2 −1 2 1 0 · 0 2 −1 −2 1 0 · 0 4 0 −5 0 1.
  * In two parts, which -O3 inlines; one function would stay a call for each column.
  */
-function outerPoints4(d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, first: usize, last: usize): void {
+export function outerPoints4(d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, first: usize, last: usize): void {
   v128.store(first, i16x8.add(i16x8.shl(i16x8.sub(d0, d2), 2), i16x8.sub(d4, d2)));
   v128.store(last, i16x8.sub(i16x8.sub(d5, d3), i16x8.shl(i16x8.sub(d3, d1), 2)));
 }
 
-function innerPoints4(d1: v128, d2: v128, d3: v128, d4: v128, to: usize, step: i32): void {
+export function innerPoints4(d1: v128, d2: v128, d3: v128, d4: v128, to: usize, step: i32): void {
   const v = i16x8.sub(d4, d2);
   const w = i16x8.shl(i16x8.sub(d3, d1), 1);
   const t = i16x8.sub(i16x8.shl(d2, 2), d4);
@@ -220,7 +219,7 @@ export function winograd4(
   const mPoint = ((tiles + 3) & ~3) << 5;
   const m = scratch + 384;
   for (let n = 0; n < panels; n++, u += uPoint * 36, bias += 32, acc += panelPitch) {
-    products(v, vPoint, channels, tiles, u, uPoint, m, 36);
+    products(v, vPoint, channels << 1, tiles, u, uPoint, channels >> 1, m, 36);
     for (let half: usize = 0; half < 32; half += 16) {
       const b = i32x4.shl(v128.load(bias + half), 6);
       let from = m + half;

@@ -106,7 +106,7 @@ export function winograd2(
   const tiles = rows * columns;
   const mPoint = ((tiles + 3) & ~3) << 5;
   for (let n = 0; n < panels; n++, u += uPoint << 4, bias += 32, acc += panelPitch) {
-    products(v, vPoint, channels, tiles, u, uPoint, scratch, 16);
+    products(v, vPoint, channels << 1, tiles, u, uPoint, channels >> 1, scratch, 16);
     for (let half: usize = 0; half < 32; half += 16) {
       const b = i32x4.shl(v128.load(bias + half), 2);
       let from = scratch + half;

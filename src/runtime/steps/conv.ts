@@ -8,6 +8,8 @@ import { direct } from "./direct.ts";
 import { leave } from "./epilogue.ts";
 import { type Image, image, roundUp, slices } from "./image.ts";
 import { type Producer, panelGroup } from "./producer.ts";
+import { stemForm } from "./stem.ts";
+import { stridedForm } from "./strided.ts";
 import { int32Tensor } from "./tensors.ts";
 import { vectorForm } from "./vector.ts";
 import { Windows } from "./windows.ts";
@@ -82,7 +84,9 @@ export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels)
 
 /** By shape and accumulator interval alone; all of them give the same bits. */
 function chooseProducer(step: ConvStep, x: Image, y: Image): (layer: Layer) => Producer {
-  return isDepthwise(step, x, y) ? depthwise : (vectorForm(step, y) ?? winogradForm(step, x, y) ?? direct);
+  return isDepthwise(step, x, y)
+    ? depthwise
+    : (vectorForm(step, y) ?? winogradForm(step, x, y) ?? stridedForm(step, x, y) ?? stemForm(step, x) ?? direct);
 }
 
 /** Largest |b + Σ w · c| over all int8 codes c, per output channel, computed on demand. */

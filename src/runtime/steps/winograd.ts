@@ -47,11 +47,12 @@ export function winogradForm(step: ConvStep, x: Image, y: Image): ((layer: Layer
 }
 
 /** A slice holds at least this many tiles, so that weights are used more than once. */
-const sliceTiles = 16;
+const sliceTiles = 24;
 /** Kept out of step with powers of two: 36 streams 4096 bytes apart would share one set of the first-level cache. */
 const stagger = 64;
 /** F(4×4)'s transformed weights are 8 times as large: for few tiles and many channels they are made for the one slice instead of kept. */
 const streamedChannels = 256;
+const streamedTiles = 16;
 
 function winograd(layer: Layer, form: Form): Producer {
   const { program, kernels, step, x, y } = layer;
@@ -70,7 +71,7 @@ function winograd(layer: Layer, form: Form): Producer {
   const bias = program.constant(packBias(layer));
   const v = program.scratch(points * vPoint);
   const temporary = program.scratch(Math.max(96 * (4 * columns + 2), 384 + points * sliceSize * 32));
-  const streamed = tile === 4 && rows * columns <= sliceTiles && channels >= streamedChannels;
+  const streamed = tile === 4 && rows * columns <= streamedTiles && channels >= streamedChannels;
   const panelU = points * uPoint;
   const u = streamed ? program.scratch(panelU) : program.space(panels * panelU);
   if (!streamed) {
