@@ -1,6 +1,7 @@
 // Statistics of activations over samples, streamed in fixed slices.
 
-import type { Dataset, Preprocessing, RawSample } from "./data/types.ts";
+import { readSpread } from "./data/spread.ts";
+import type { Dataset, Preprocessing } from "./data/types.ts";
 import { throwIfAborted } from "./errors.ts";
 import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
 import type { CalibrateOptions, CalibrateResult } from "./tasks/kinds/calibrate.ts";
@@ -61,15 +62,4 @@ export async function calibrate(run: CalibrationRun): Promise<Map<string, Histog
     if (!run.executor) await executor.close();
   }
   return new Map(values.map((name, i) => [name, histograms[i]!]));
-}
-
-/** Samples start…end − 1 of `total` that are spread evenly over the data. */
-export async function readSpread(dataset: Dataset, start: number, end: number, total: number): Promise<RawSample[]> {
-  if (total === dataset.length) return dataset.read(start, end);
-  const samples: RawSample[] = [];
-  for (let i = start; i < end; i++) {
-    const at = Math.floor((i * dataset.length) / total);
-    samples.push(...(await dataset.read(at, at + 1)));
-  }
-  return samples;
 }

@@ -30,6 +30,12 @@ export { type QuantizeInput, quantize } from "./quantize.ts";
 export { defaultOptions, type QuantizeOptions } from "./quantized/options.ts";
 export type { Quantized } from "./quantized/types.ts";
 export { withGolden } from "./runtime/record.ts";
+export {
+  type GramReconstruction,
+  type GramReconstructionOptions,
+  type LayerReport,
+  reconstructGram,
+} from "./reconstruct/gram/reconstruct.ts";
 export { createSession, type Session, type SessionOptions } from "./runtime/index.ts";
 export { createExecutor, defaultWorkers, type ExecutorOptions } from "./tasks/executors/index.ts";
 export type { Executor, Progress, WorkOptions } from "./tasks/types.ts";

@@ -159,28 +159,28 @@ export function packDepthwise64(dst: usize, src: usize, positions: i32, taps: i3
 /**
  * out[s][t] += Σ a[position][s] · b[position][t] for each channel.
  *
- * @param out   f64[pairs][taps][taps][2]
- * @param a     f64[pairs][positions][taps][2], as `packDepthwise64` makes it
- * @param b     likewise
+ * @param out   f64[pairs][aTaps][bTaps][2]
+ * @param a     f64[pairs][positions][aTaps][2], as `packDepthwise64` makes it
+ * @param b     f64[pairs][positions][bTaps][2]
  * @param pairs of channels
- * @param taps  even
+ * @param aTaps even, as bTaps
  * @param upper 1: only s ≤ t is needed
  */
-export function outerDepthwise64(out: usize, a: usize, b: usize, pairs: i32, positions: i32, taps: i32, upper: i32): void {
-  const step = (<usize>taps) << 4;
-  const plane = step * positions;
-  for (; pairs > 0; pairs--, a += plane, b += plane, out += step * taps) {
-    for (let s = 0; s < taps; s += 2) {
-      for (let t = upper ? s : 0; t < taps; t += 2) {
-        const to = out + step * s + ((<usize>t) << 4);
-        const next = to + step;
+export function outerDepthwise64(out: usize, a: usize, aTaps: i32, b: usize, bTaps: i32, pairs: i32, positions: i32, upper: i32): void {
+  const aStep = (<usize>aTaps) << 4;
+  const bStep = (<usize>bTaps) << 4;
+  for (; pairs > 0; pairs--, a += aStep * positions, b += bStep * positions, out += bStep * aTaps) {
+    for (let s = 0; s < aTaps; s += 2) {
+      for (let t = upper ? s : 0; t < bTaps; t += 2) {
+        const to = out + bStep * s + ((<usize>t) << 4);
+        const next = to + bStep;
         let c00 = v128.load(to);
         let c01 = v128.load(to, 16);
         let c10 = v128.load(next);
         let c11 = v128.load(next, 16);
         let p = a + ((<usize>s) << 4);
         let q = b + ((<usize>t) << 4);
-        for (let k = positions; k > 0; k--, p += step, q += step) {
+        for (let k = positions; k > 0; k--, p += aStep, q += bStep) {
           const a0 = v128.load(p);
           const a1 = v128.load(p, 16);
           const b0 = v128.load(q);
@@ -195,6 +195,92 @@ export function outerDepthwise64(out: usize, a: usize, b: usize, pairs: i32, pos
         v128.store(next, c10);
         v128.store(next, c11, 16);
       }
+    }
+  }
+}
+
+/** Four sums of whole numbers on top of float64 ones. */
+function addWhole(out: usize, sums: v128): void {
+  v128.store(out, f64x2.add(v128.load(out), low2(sums)));
+  v128.store(out, f64x2.add(v128.load(out, 16), high2(sums)), 16);
+}
+
+/**
+ * `packPanels64` in float32, for whole multiples of a step.
+ *
+ * @param dst f32[⌈(columns + 1) / 4⌉][rows][4]
+ */
+export function packPanels32(dst: usize, src: usize, srcRow: usize, rows: i32, columns: i32, step: f32): void {
+  const steps = f32x4.splat(step);
+  for (let left = columns; left >= 0; left -= 4, src += 16) {
+    let from = src;
+    for (let r = 0; r < rows; r++, from += srcRow, dst += 16) {
+      if (left >= 4) {
+        v128.store(dst, f32x4.nearest(f32x4.div(v128.load(from), steps)));
+        continue;
+      }
+      for (let i = 0; i < 4; i++) {
+        const at = (<usize>i) << 2;
+        store<f32>(dst + at, i < left ? nearest<f32>(load<f32>(from + at) / step) : i == left ? 1 : 0);
+      }
+    }
+  }
+}
+
+/**
+ * out += Σ over rows of x xᵀ, on and above the diagonal, for whole numbers of magnitude at most 255: exact, since 256 · 255² < 2²⁴.
+ *
+ * @param out  f64[n][n], rows `outRow` bytes apart
+ * @param x    f32[n / 4][rows][4], as `packPanels32` makes it
+ * @param rows at most 256
+ * @param n    multiple of 4
+ */
+export function outer32(out: usize, outRow: usize, x: usize, rows: i32, n: i32): void {
+  const panel = (<usize>rows) << 4;
+  let p = x;
+  for (let i = 0; i < n; i += 4, p += panel, out += (outRow << 2) + 32) {
+    let q = p;
+    let to = out;
+    for (let j = i; j < n; j += 8, q += panel << 1, to += 64) {
+      const second: usize = j + 4 < n ? panel : 0;
+      let c00 = f32x4.splat(0);
+      let c01 = f32x4.splat(0);
+      let c10 = f32x4.splat(0);
+      let c11 = f32x4.splat(0);
+      let c20 = f32x4.splat(0);
+      let c21 = f32x4.splat(0);
+      let c30 = f32x4.splat(0);
+      let c31 = f32x4.splat(0);
+      let a = p;
+      let b = q;
+      let k = rows;
+      do {
+        const b0 = v128.load(b);
+        const b1 = v128.load(b + second);
+        let v = v128.load32_splat(a);
+        c00 = f32x4.add(c00, f32x4.mul(v, b0));
+        c01 = f32x4.add(c01, f32x4.mul(v, b1));
+        v = v128.load32_splat(a, 4);
+        c10 = f32x4.add(c10, f32x4.mul(v, b0));
+        c11 = f32x4.add(c11, f32x4.mul(v, b1));
+        v = v128.load32_splat(a, 8);
+        c20 = f32x4.add(c20, f32x4.mul(v, b0));
+        c21 = f32x4.add(c21, f32x4.mul(v, b1));
+        v = v128.load32_splat(a, 12);
+        c30 = f32x4.add(c30, f32x4.mul(v, b0));
+        c31 = f32x4.add(c31, f32x4.mul(v, b1));
+        a += 16;
+        b += 16;
+      } while (--k);
+      addWhole(to, c00);
+      addWhole(to + outRow, c10);
+      addWhole(to + (outRow << 1), c20);
+      addWhole(to + outRow * 3, c30);
+      if (!second) continue;
+      addWhole(to + 32, c01);
+      addWhole(to + outRow + 32, c11);
+      addWhole(to + (outRow << 1) + 32, c21);
+      addWhole(to + outRow * 3 + 32, c31);
     }
   }
 }

@@ -1,46 +1,60 @@
 // A bias that is optimal for every choice of codes: an input that is always 1 with a weight of its own, eliminated exactly.
-// What is left to choose works on centred inputs.
+// What is left to choose works on centred inputs: with N rows of means μ, Σ (x − μ)(y − ν)ᵀ = Σ x yᵀ − N μ νᵀ.
 
-/** Sums of products of rows that end in a constant 1, so that the last row and column hold plain sums and their number. */
-export interface Centred {
-  /** Σ (x − μ)(y − ν)ᵀ, [columns][columns] */
-  readonly gram: Float64Array;
-  /** μ, of the left factor; ν, of the right one. */
+/** Sums of products of rows (x, 1) and (y, 1), so that the last row and column hold plain sums and their number. */
+export interface Sums {
+  readonly values: Float64Array;
+  /** Elements from row to row. */
+  readonly ld: number;
+  /** Elements of x and y, the constants left out. */
+  readonly rows: number;
+  readonly columns: number;
+  /** Only elements on and above the diagonal are there (x = y). */
+  readonly upper: boolean;
+  /** What elements of x and of y count in. */
+  readonly unitX: number;
+  readonly unitY: number;
+}
+
+export interface Moments {
+  /** Σ x yᵀ, or Σ (x − μ)(y − ν)ᵀ, [rows][columns] */
+  readonly products: Float64Array;
+  /** μ and ν */
   readonly left: Float64Array;
   readonly right: Float64Array;
-  readonly count: number;
 }
 
-/**
- * @param sums  Σ (x, 1)(y, 1)ᵀ, rows `ld` apart, [columns + 1][columns + 1] of them used
- * @param upper only elements on and above the diagonal are there (x = y)
- * @param unitX what an element of x counts in, `unitY` likewise
- */
-export function centre(sums: Float64Array, ld: number, columns: number, upper: boolean, unitX: number, unitY: number): Centred {
-  const at = (i: number, j: number): number => (upper && i > j ? sums[j * ld + i]! : sums[i * ld + j]!);
-  const count = at(columns, columns);
-  const [left, right] = [new Float64Array(columns), new Float64Array(columns)];
-  const gram = new Float64Array(columns * columns);
-  for (let i = 0; i < columns; i++) {
-    left[i] = (at(i, columns) * unitX) / count;
-    right[i] = (at(columns, i) * unitY) / count;
-    for (let j = 0; j < columns; j++) gram[i * columns + j] = (at(i, j) - (at(i, columns) * at(columns, j)) / count) * unitX * unitY;
+export function moments({ values, ld, rows, columns, upper, unitX, unitY }: Sums, centred: boolean): Moments {
+  const at = (i: number, j: number): number => (upper && i > j ? values[j * ld + i]! : values[i * ld + j]!);
+  const count = at(rows, columns);
+  const products = new Float64Array(rows * columns);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const shared = centred ? (at(i, columns) * at(rows, j)) / count : 0;
+      products[i * columns + j] = (at(i, j) - shared) * unitX * unitY;
+    }
   }
-  return { gram, left, right, count };
+  const left = Float64Array.from({ length: rows }, (_, i) => (at(i, columns) * unitX) / count);
+  const right = Float64Array.from({ length: columns }, (_, j) => (at(rows, j) * unitY) / count);
+  return { products, left, right };
 }
 
-/** What to add to each row's bias: W μ − Q μ̂. */
-export function biasShift(
-  weights: Float64Array,
-  mean: Float64Array,
-  chosen: Float64Array,
-  chosenMean: Float64Array,
-  rows: number,
-): Float64Array {
+/** b = ȳ − Q μ̂ for outputs of mean ȳ and weights Q, [rows][columns]. */
+export function bestBias(outputs: Float64Array, weights: Float64Array, mean: Float64Array): Float64Array {
   const columns = mean.length;
-  return Float64Array.from({ length: rows }, (_, r) => {
-    let sum = 0;
-    for (let c = 0, i = r * columns; c < columns; c++, i++) sum += weights[i]! * mean[c]! - chosen[i]! * chosenMean[c]!;
+  return outputs.map((y, r) => {
+    let sum = y;
+    for (let c = 0, i = r * columns; c < columns; c++, i++) sum -= weights[i]! * mean[c]!;
+    return sum;
+  });
+}
+
+/** W μ + b: the mean outputs of a layer whose inputs have the mean μ. */
+export function meanOutputs(weights: Float64Array, mean: Float64Array, bias: Float64Array): Float64Array {
+  const columns = mean.length;
+  return bias.map((b, r) => {
+    let sum = b;
+    for (let c = 0, i = r * columns; c < columns; c++, i++) sum += weights[i]! * mean[c]!;
     return sum;
   });
 }

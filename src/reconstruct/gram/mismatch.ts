@@ -6,7 +6,7 @@ import type { Algebra, Matrix } from "./algebra.ts";
  * W* = (W C + λ W)(B + λ I)⁻¹, drawn towards W by λ where the data says little.
  *
  * @param weights    W, [rows][columns]
- * @param cross      C, [columns][columns]: row i belongs to x_i, column j to x̂_j
+ * @param aim        W C = Y X̂ᵀ with Y the outputs that are aimed at, [rows][columns]
  * @param lambda     λ
  * @param transposed Rᵀ with B + λ I = R Rᵀ, columns in their natural order
  * @returns          [rows][columns]
@@ -15,16 +15,18 @@ export function mismatchTarget(
   algebra: Algebra,
   weights: Float64Array,
   rows: number,
-  cross: Matrix,
+  aim: Float64Array,
   lambda: number,
   transposed: Matrix,
 ): Float64Array {
-  const columns = cross.rows;
-  const w = algebra.transpose(algebra.from(rows, columns, weights));
-  // (W C)ᵀ = Cᵀ Wᵀ
-  const y = algebra.product(cross, w);
-  const [to, from] = [algebra.view(y), algebra.view(w)];
-  for (let i = 0; i < to.length; i++) to[i]! += lambda * from[i]!;
+  const columns = transposed.rows;
+  const y = algebra.transpose(
+    algebra.from(
+      rows,
+      columns,
+      aim.map((value, i) => value + lambda * weights[i]!),
+    ),
+  );
   algebra.solve(transposed, algebra.transpose(transposed), y);
   return algebra.read(algebra.transpose(y));
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Algebra, type Matrix } from "../../../src/reconstruct/gram/algebra.ts";
-import { biasShift, centre } from "../../../src/reconstruct/gram/bias.ts";
+import { bestBias, moments } from "../../../src/reconstruct/gram/bias.ts";
 import { descend } from "../../../src/reconstruct/gram/descent.ts";
 import { dampedFactor, columnOrder, gptq } from "../../../src/reconstruct/gram/gptq.ts";
 import type { Grid } from "../../../src/reconstruct/gram/grid.ts";
@@ -88,9 +88,14 @@ describe("inputs from a quantized prefix", () => {
 
   test("the best bias of the nearest codes", () => {
     const ones = (rowsOf: number[][]): number[][] => [...rowsOf, new Array<number>(count).fill(1)];
-    const cross = centre(outer(ones(X), ones(Xh)), columns + 1, columns, false, 1, 1);
+    const sums = { values: outer(ones(X), ones(Xh)), ld: columns + 1, rows: columns, columns, upper: false, unitX: 1, unitY: 1 };
+    const { left, right } = moments(sums, true);
     const chosen = nearest().map((level, i) => level * grid.scale[Math.floor(i / columns)]!);
-    const shift = biasShift(problem.weights, cross.left, chosen, cross.right, rows);
+    const shift = bestBias(
+      Float64Array.from(W, (row) => row.reduce((sum, w, c) => sum + w * left[c]!, 0)),
+      chosen,
+      right,
+    );
     expect(directLoss(nearest())).toBeCloseTo(golden.mismatch.loss_rtn, 8);
     shift.forEach((b, r) => {
       expect(b).toBeCloseTo(golden.mismatch.best_bias[r], 9);
@@ -105,7 +110,8 @@ describe("inputs from a quantized prefix", () => {
     const view = algebra.view(damped);
     for (let i = 0; i < columns; i++) view[i * damped.ld + i]! += lambda;
     const factor = algebra.factor(algebra.copy(damped))!;
-    const weights = mismatchTarget(algebra, problem.weights, rows, algebra.from(columns, columns, outer(X, Xh)), lambda, factor);
+    const Y = W.map((row) => X[0]!.map((_, k) => row.reduce((sum, w, c) => sum + w * X[c]![k]!, 0)));
+    const weights = mismatchTarget(algebra, problem.weights, rows, outer(Y, Xh), lambda, factor);
     const constants = [nearest(), Float64Array.from(golden.gptq.codes.flat())].map((levels) => {
       let ridge = 0;
       levels.forEach((level, i) => {
