@@ -51,7 +51,50 @@ export function requantizeSingle(
   }
 }
 
-/** The same, halves to even. */
+/**
+ * The same for t = 48: results are the high 16 bits of the products, and the half, 2¹⁵ of a high word, brings the zero point with it.
+ * Where it can be had this is the fastest form: shifts by a variable go through a scalar register.
+ *
+ * @param constants per panel: before int32[8], multiplier int32[8]; |acc · before| < 2³⁰
+ */
+export function requantizeHigh(
+  acc: usize,
+  panelPitch: i32,
+  out: usize,
+  pitch: i32,
+  pixels: i32,
+  channels: i32,
+  constants: usize,
+  zero: i32,
+  lo: i32,
+  hi: i32,
+): void {
+  const half = i32x4.splat((zero << 16) + 0x8000);
+  const low = i8x16.splat(<i8>lo);
+  const high = i8x16.splat(<i8>hi);
+  for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, constants += 64) {
+    const b0 = v128.load(constants);
+    const b1 = v128.load(constants, 16);
+    const q0 = v128.load(constants, 32);
+    const q1 = v128.load(constants, 48);
+    let from = acc;
+    let to = out;
+    for (let p = 0; p < pixels; p++, from += 32, to += pitch) {
+      const words = i16x8.narrow_i32x4_s(highHalf(v128.load(from), b0, q0, half), highHalf(v128.load(from, 16), b1, q1, half));
+      const codes = i8x16.min_s(i8x16.max_s(i8x16.narrow_i16x8_s(words, words), low), high);
+      if (channels - c >= 8) v128.store64_lane(to, codes, 0);
+      else storeBytes(to, codes, channels - c);
+    }
+  }
+}
+
+function highHalf(acc: v128, before: v128, q: v128, half: v128): v128 {
+  const x = i32x4.mul(acc, before);
+  const high = v128.shuffle<i32>(i64x2.extmul_low_i32x4_s(x, q), i64x2.extmul_high_i32x4_s(x, q), 1, 3, 5, 7);
+  return i32x4.shr_s(i32x4.add(high, half), 16);
+}
+
+/** The same as requantizeSingle, halves to even. */
 export function requantizeEven(
   acc: usize,
   panelPitch: i32,

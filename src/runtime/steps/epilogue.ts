@@ -3,7 +3,7 @@ import type { Epilogue, Plan, Requantization, WideResidual } from "../../plan/ty
 import type { IntegerKernels } from "../kernels.ts";
 import { type Address, inArena, type Program, plus } from "../program.ts";
 import { type Image, image, pixelBytes, roundUp } from "./image.ts";
-import { oneShift, packPanels } from "./rounding.ts";
+import { fixedShift, oneShift, packPanels } from "./rounding.ts";
 import { int32Tensor } from "./tensors.ts";
 
 /** A block of accumulators int32[panels][…pixels][8]. */
@@ -51,7 +51,17 @@ export function requantizing(to: Leaving, r: Requantization): Emit {
   const shifts = int32Tensor(plan, r.shift)
     .slice(first, first + count)
     .map((s) => 31 - s);
-  const uniform = rounding === "double" ? undefined : oneShift(multiplier, shifts, (c) => to.bound(first + c));
+  const bound = (c: number): number => to.bound(first + c);
+  const lifted = rounding === "single" ? fixedShift(multiplier, shifts, bound, 48) : undefined;
+  if (lifted) {
+    const constants = program.constant(packPanels([lifted, multiplier]));
+    return (block) => {
+      const { out, pitch, pixels, channels } = target(to, block);
+      const row = plus(constants, block.firstPanel * 64);
+      program.call(kernels.requantizeHigh, block.acc, block.panelPitch, out, pitch, pixels, channels, row, r.zero, r.lo, r.hi);
+    };
+  }
+  const uniform = rounding === "double" ? undefined : oneShift(multiplier, shifts, bound);
   const constants = program.constant(packPanels(uniform ? [uniform.before, uniform.multiplier] : [multiplier, shifts]));
   const run = !uniform ? kernels.requantizeAny : rounding === "single" ? kernels.requantizeSingle : kernels.requantizeEven;
   const mode = uniform ? uniform.t : modes[rounding];

@@ -31,6 +31,18 @@ export function oneShift(multiplier: Int32Array, shifts: Int32Array, bound: (c: 
   return { t, before, multiplier: scaled };
 }
 
+/** Powers of two that bring every channel's shift to `t` with |accumulator · before| < 2³⁰; undefined where there are none. */
+export function fixedShift(multiplier: Int32Array, shifts: Int32Array, bound: (c: number) => number, t: number): Int32Array | undefined {
+  const before = new Int32Array(multiplier.length).fill(1);
+  for (let c = 0; c < multiplier.length; c++) {
+    if (multiplier[c] === 0) continue;
+    const lift = t - shifts[c]!;
+    if (lift < 0 || lift > 30 || bound(c) * (1 << lift) >= int32Limit / 2) return undefined;
+    before[c] = 1 << lift;
+  }
+  return before;
+}
+
 /** Columns of int32 per channel → [panels][columns][8], what an epilogue loads for a panel; missing channels get 0. */
 export function packPanels(columns: readonly Int32Array[]): Int32Array {
   const channels = columns[0]!.length;

@@ -148,7 +148,7 @@ test("any shape equals its reference", () => {
 });
 
 const epilogueKernels = [
-  ["single", "requantizeSingle"],
+  ["single", "requantizeHigh"],
   ["even", "requantizeEven"],
   ["double", "requantizeAny"],
   ["residual", "residualCodes"],
@@ -158,6 +158,55 @@ const epilogueKernels = [
 test.for(epilogueKernels)("an ordinary layer with epilogue %s leaves by %s", ([kind, kernel]) => {
   const { plan, step, given } = problem({ size: [6, 6], inputs: 16, outputs: 16, window: [3, 3], pads: same3 }, kind, 1);
   expect(bindStep(plan, step, given).calls.some((call) => call.run === (kernels[kernel] as unknown))).toBe(true);
+});
+
+/** A 1×1 layer of one weight, so that every accumulator from 128 · w down can be had, by one multiplier. */
+function scaled(weight: number, multiplier: number, shift: number, zero: number) {
+  const bench = new Bench();
+  const input = bench.value([1, 16, 16]);
+  const output = bench.value([1, 16, 16]);
+  const epilogue = {
+    kind: "requantize",
+    multiplier: bench.tensor(Int32Array.of(multiplier)),
+    shift: bench.tensor(Int32Array.of(shift)),
+    rounding: "single",
+    zero,
+    lo: -128,
+    hi: 127,
+  } as const;
+  const step: ConvStep = {
+    kernel: "conv",
+    nodes: [],
+    input,
+    output,
+    window: [1, 1],
+    stride: [1, 1],
+    dilation: [1, 1],
+    pads: [0, 0, 0, 0],
+    groups: 1,
+    weights: bench.tensor(Int8Array.of(weight)),
+    bias: bench.tensor(Int32Array.of(0)),
+    epilogue,
+    accumulator: [-16384, 16384],
+  };
+  return { plan: bench.plan(step), step, given: new Map([[input, Int8Array.from({ length: 256 }, (_, i) => i - 128)]]) };
+}
+
+test("results from the high 16 bits are right up to the largest factor that leaves them room, ties and saturation included", () => {
+  const used = new Set<boolean>();
+  for (const weight of [1, -1, 3, 127, -128]) {
+    for (let shift = -17; shift <= 2; shift++) {
+      for (const multiplier of [1 << 30, 1518500249, 2147483647]) {
+        for (const zero of [-128, 0, 127]) {
+          const { plan, step, given } = scaled(weight, multiplier, shift, zero);
+          const bound = bindStep(plan, step, given);
+          used.add(bound.calls.some((call) => call.run === (kernels.requantizeHigh as unknown)));
+          expect(bound.run(), `${weight} × ${multiplier} · 2^${shift}, zero ${zero}`).toEqual(referenceStep(plan, step, given));
+        }
+      }
+    }
+  }
+  expect(used).toEqual(new Set([true, false]));
 });
 
 test("depthwise 3×3 takes its 16-bit kernel exactly when no weight is −128, and keeps the extremes exact", () => {
