@@ -54,6 +54,10 @@ export class Caches {
     this.#values.set(name, cache);
   }
 
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
   get(name: string): SampleCache {
     const cache = this.#values.get(name);
     assert(cache, `value '${name}' is cached`);

@@ -8,6 +8,7 @@ import { Moments, optimizers } from "./optimizers.ts";
 import type { Hardened, Parametrization, WeightGrid, WeightLearner } from "./parametrizations/types.ts";
 import { drawWithoutReplacement, drawWithReplacement, limitOf, type Stream, streamOf } from "./random.ts";
 import { exponentAt, learningRates, regularizes } from "./schedules.ts";
+import type { Suffix } from "./suffix.ts";
 import type { Unit, WeightSlot } from "./unit.ts";
 
 /** Purposes of random numbers: the last number of a stream's path, followed by which input or quantizer. */
@@ -24,6 +25,8 @@ export interface Examples {
   /** Outputs of the float network. */
   readonly targets: ReadonlyMap<string, SampleCache>;
   readonly samples: number;
+  /** The network behind, where the objective asks for it. */
+  readonly suffix?: Suffix | undefined;
 }
 
 export interface LearnHooks {
@@ -64,8 +67,7 @@ export async function learnUnit(
   path: { readonly seed: number; readonly unit: number },
   hooks: LearnHooks,
 ): Promise<Learned> {
-  const { schedule, objective } = method;
-  const { kernels } = unit;
+  const { schedule } = method;
   const slots = unit.weights.map((slot): Slot => {
     const same = slot.order.outer === 1;
     const take = (ptr: number): number => (same ? ptr : unit.allocate(slot.elements * 4));
@@ -85,12 +87,7 @@ export async function learnUnit(
     feeds.dropActivations(index);
     const indices = feeds.draw(index);
     const outputs = unit.forward(feeds.inputs(index, indices));
-    const gradients = new Map<string, DeviceTensor>();
-    for (const [name, output] of outputs) {
-      const target = feeds.target(name, indices, output.layout);
-      lpSumKernel(kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p);
-      gradients.set(name, target);
-    }
+    const gradients = lossGradients(unit, method, feeds, outputs, indices, examples.suffix);
     unit.backward(gradients);
     const rate = learningRates[schedule.course](schedule.rate, index, schedule.iterations);
     const step = {
@@ -114,6 +111,37 @@ export async function learnUnit(
   return { weights, scales: steps.values(), undecided };
 }
 
+/**
+ * ∂L/∂output. With a suffix the batch is twice as long: its first half is compared with the targets, its second, whose input is the quantized
+ * network's alone, by what the network answers. Source: Liu et al. 2023 (PD-Quant).
+ */
+function lossGradients(
+  unit: Unit,
+  { objective }: Method,
+  feeds: Batches,
+  outputs: ReadonlyMap<string, DeviceTensor>,
+  indices: readonly number[],
+  suffix: Suffix | undefined,
+): Map<string, DeviceTensor> {
+  const half = (tensor: DeviceTensor, which: 0 | 1): DeviceTensor => {
+    const dims = [indices.length, ...tensor.dims.slice(1)];
+    return { ...tensor, dims, ptr: tensor.ptr + which * dims.reduce((p, d) => p * d, 1) * 4 };
+  };
+  const gradients = new Map<string, DeviceTensor>();
+  for (const [name, whole] of outputs) {
+    const output = half(whole, 0);
+    const target = feeds.target(name, indices, output.layout);
+    lpSumKernel(unit.kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p);
+    gradients.set(name, { ...whole, ptr: target.ptr });
+  }
+  if (suffix && objective.kind === "prediction") {
+    const second = (all: ReadonlyMap<string, DeviceTensor>): Map<string, DeviceTensor> =>
+      new Map([...all].map(([name, tensor]) => [name, half(tensor, 1)]));
+    suffix.run(second(outputs), second(gradients), unit.f32, indices, objective.weight);
+  }
+  return gradients;
+}
+
 /** Mini-batches in the unit's memory. Memory: one batch of each input twice, and of each output. */
 class Batches {
   readonly #unit: Unit;
@@ -129,6 +157,11 @@ class Batches {
     this.#path = path;
   }
 
+  /** Samples of a pass: the batch, twice where the network behind judges a half of its own. */
+  get #rows(): number {
+    return this.#method.schedule.batch * (this.#examples.suffix ? 2 : 1);
+  }
+
   #stream(index: number, ...rest: number[]): Stream {
     return streamOf(this.#path.seed, this.#path.unit, index, ...rest);
   }
@@ -136,7 +169,7 @@ class Batches {
   #buffer(key: string, cache: SampleCache): number {
     let ptr = this.#buffers.get(key);
     if (ptr === undefined) {
-      ptr = this.#unit.allocate(this.#method.schedule.batch * cache.size * 4);
+      ptr = this.#unit.allocate(this.#rows * cache.size * 4);
       this.#buffers.set(key, ptr);
     }
     return ptr;
@@ -156,15 +189,19 @@ class Batches {
       unit.part.inputs.map((name, i) => {
         const quantized = this.#examples.quantized.get(name)!;
         const at = this.#buffer(`input ${name}`, quantized);
-        if (inputKeep === 1) return [name, quantized.gather(indices, at, unit.f32)];
-        const float = this.#examples.float.get(name)!;
-        const other = this.#buffer(`float input ${name}`, float);
         const tensor = quantized.gather(indices, at, unit.f32);
-        const twin = float.gather(indices, other, unit.f32);
-        assert(tensor.layout === twin.layout, "both networks make a value in one layout");
-        const { k0, k1 } = this.#stream(index, purpose.input, i);
-        unit.kernels.mixRandomly(at, at, other, indices.length * quantized.size, limitOf(inputKeep), k0, k1, 0);
-        return [name, tensor];
+        const half = indices.length * quantized.size;
+        if (inputKeep < 1) {
+          const float = this.#examples.float.get(name)!;
+          const other = this.#buffer(`float input ${name}`, float);
+          const twin = float.gather(indices, other, unit.f32);
+          assert(tensor.layout === twin.layout, "both networks make a value in one layout");
+          const { k0, k1 } = this.#stream(index, purpose.input, i);
+          unit.kernels.mixRandomly(at, at, other, half, limitOf(inputKeep), k0, k1, 0);
+        }
+        if (!this.#examples.suffix) return [name, tensor];
+        quantized.gather(indices, at + half * 4, unit.f32);
+        return [name, quantized.at(at, 2 * indices.length)];
       }),
     );
   }

@@ -17,6 +17,7 @@ import { parametrizations } from "./parametrizations/table.ts";
 import { decodeRows } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
 import { findParts, type Part } from "./scopes.ts";
+import { bypassOf, Suffix } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
 /** Calibration samples as the model's input. */
@@ -90,6 +91,7 @@ export async function reconstruct(
 ): Promise<Reconstruction> {
   const run = new Run(quantized, samples, method, options);
   await run.readInputs();
+  await run.readAnswers();
   const parts = findParts(quantized.graph, method.scope);
   for (const [index, part] of parts.entries()) await run.part(part, index, parts);
   return { quantized: run.result(), parts: run.reports };
@@ -107,6 +109,7 @@ class Run {
   readonly #weights: Map<string, QuantizedWeight>;
   readonly #quantizers: readonly Quantizer[];
   readonly #scales: Map<string, number>;
+  #answers: SampleCache | undefined;
   #lastBreath = performance.now();
 
   constructor(quantized: Quantized, samples: SampleSource, method: Method, options: ReconstructOptions) {
@@ -138,6 +141,27 @@ class Run {
     this.#prefix.set(name, prefix);
   }
 
+  /** The float network's answers, where the objective compares with them. */
+  async readAnswers(): Promise<void> {
+    if (this.#method.objective.kind !== "prediction") return;
+    const graph = this.#graph;
+    const answers = new SampleCache(this.#samples.length);
+    const whole: Part = { name: graph.name, nodes: graph.nodes, inputs: graph.inputs, outputs: graph.outputs.slice(0, 1) };
+    const unit = await Unit.open(graph, whole, [], [], [], this.#options.module);
+    await this.#pass(unit, this.#float, (first, outputs) => answers.write(first, outputs.get(graph.outputs[0]!)!, unit.f32));
+    this.#answers = answers;
+  }
+
+  async #suffix(part: Part, later: readonly Part[]): Promise<Suffix | undefined> {
+    const { objective } = this.#method;
+    if (objective.kind !== "prediction") return undefined;
+    const available = [...new Set(later.flatMap(({ inputs }) => inputs))].filter(
+      (name) => this.#float.has(name) && !part.outputs.includes(name),
+    );
+    const bypass = new Map(bypassOf(this.#graph, part.outputs, available).map((name) => [name, this.#float.get(name)]));
+    return Suffix.open(this.#graph, part, bypass, this.#answers!, objective.temperature, this.#options.module);
+  }
+
   async part(part: Part, index: number, parts: readonly Part[]): Promise<void> {
     const graph = this.#graph;
     await this.#floatPass(part);
@@ -153,8 +177,7 @@ class Run {
     const nearest = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
     this.#writeWeights(unit, grids, nearest);
     const before = await this.#quantizedPass(unit);
-    const checkpoint =
-      (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, part, index, parts.length, grids, quantizers));
+    const checkpoint = (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, index, parts, grids, quantizers));
     await this.#options.checkpoints?.save(index, checkpoint);
 
     for (const [group, scale] of checkpoint.scales) {
@@ -222,12 +245,12 @@ class Run {
 
   async #learn(
     unit: Unit,
-    part: Part,
     index: number,
-    parts: number,
+    parts: readonly Part[],
     grids: ReadonlyMap<string, WeightGrid>,
     quantizers: readonly Quantizer[],
   ): Promise<Checkpoint> {
+    const { part } = unit;
     const cachesOf = (caches: Caches, names: readonly string[]): Map<string, SampleCache> =>
       new Map(names.map((name) => [name, caches.get(name)]));
     const examples: Examples = {
@@ -235,6 +258,7 @@ class Run {
       float: cachesOf(this.#float, part.inputs),
       targets: cachesOf(this.#float, part.outputs),
       samples: this.#samples.length,
+      suffix: await this.#suffix(part, parts.slice(index + 1)),
     };
     const scales = new Map(quantizers.map(({ group }) => [group, this.#scales.get(group)!]));
     const { iterations } = this.#method.schedule;
@@ -246,7 +270,7 @@ class Run {
       scales,
       examples,
       { seed: this.#options.seed ?? 0, unit: index },
-      { breathe: () => this.#breathe(), onStep: (step) => this.#options.onStep?.(index, parts, step, iterations) },
+      { breathe: () => this.#breathe(), onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations) },
     );
   }
 

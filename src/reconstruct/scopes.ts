@@ -43,7 +43,7 @@ function withWeights(graph: Graph, groups: readonly { readonly nodes: GraphNode[
 const layers: Grouping = (graph, units) =>
   withWeights(
     graph,
-    units.map((unit) => ({ nodes: [...unitNodes(unit)], follows: unit.kind !== "node" })),
+    units.map((unit) => ({ nodes: [...unitNodes(unit)], follows: unit.kind === "pointwise" })),
   );
 
 /** Cuts wherever one value alone is alive: residual units, inverted residuals with a shortcut, branches that are joined again. */
@@ -60,7 +60,7 @@ const blocks: Grouping = (graph, units) => {
   for (const name of graph.inputs) if (lastRead.has(name)) alive.add(name);
   units.forEach((unit, i) => {
     nodes.push(...unitNodes(unit));
-    follows &&= unit.kind !== "node";
+    follows &&= unit.kind === "pointwise";
     for (const node of unitNodes(unit)) {
       for (const output of node.outputs) if ((lastRead.get(output) ?? -1) > i) alive.add(output);
     }

@@ -1,0 +1,119 @@
+// What the network makes of a part's output: the float network behind it, forwards to the answer and backwards to the part.
+import { createDifferentiable } from "../engine/reverse.ts";
+import type { DeviceTensor, Differentiable } from "../engine/types.ts";
+import { subgraph } from "../graph/subgraph.ts";
+import type { Graph } from "../graph/types.ts";
+import { sizeOf } from "../ops/strided.ts";
+import type { SampleCache } from "./cache.ts";
+import { predictionDifference } from "./objectives.ts";
+import type { Part } from "./scopes.ts";
+
+/** Float values by name that pass by the part on their way to the answer. */
+type Bypass = ReadonlyMap<string, SampleCache>;
+
+/** Values that the graph's first output needs below the cut at `outputs`, besides them: what passes the part by. */
+export function bypassOf(graph: Graph, outputs: readonly string[], available: readonly string[]): string[] {
+  const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
+  const known = new Set(available);
+  const cut = new Set(outputs);
+  const found = new Set<string>();
+  const seen = new Set<string>();
+  const open = [graph.outputs[0]!];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (value === "" || seen.has(value) || cut.has(value) || graph.constants.has(value)) continue;
+    seen.add(value);
+    if (known.has(value)) found.add(value);
+    else open.push(...(producer.get(value)?.inputs ?? []));
+  }
+  return available.filter((value) => found.has(value));
+}
+
+export class Suffix {
+  readonly #engine: Differentiable;
+  readonly #outputs: readonly string[];
+  readonly #bypass: Bypass;
+  readonly #answers: SampleCache;
+  readonly #temperature: number;
+  readonly #buffers = new Map<string, number>();
+
+  private constructor(engine: Differentiable, outputs: readonly string[], bypass: Bypass, answers: SampleCache, temperature: number) {
+    this.#engine = engine;
+    this.#outputs = outputs;
+    this.#bypass = bypass;
+    this.#answers = answers;
+    this.#temperature = temperature;
+  }
+
+  /** @param answers the float network's first output, of every sample */
+  static async open(
+    graph: Graph,
+    part: Part,
+    bypass: Bypass,
+    answers: SampleCache,
+    temperature: number,
+    module?: WebAssembly.Module,
+  ): Promise<Suffix> {
+    const behind = subgraph(graph, [...part.outputs, ...bypass.keys()], [graph.outputs[0]!]);
+    const engine = await createDifferentiable(behind, { module, parameters: part.outputs });
+    return new Suffix(engine, part.outputs, bypass, answers, temperature);
+  }
+
+  /**
+   * The prediction difference of a batch, and its gradient by the part's outputs, times `weight`.
+   *
+   * @param outputs  of the part, in a memory of their own
+   * @param gradients by output: where to write, of the same sizes and layouts in that memory
+   */
+  run(
+    outputs: ReadonlyMap<string, DeviceTensor>,
+    gradients: ReadonlyMap<string, DeviceTensor>,
+    memory: Float32Array,
+    indices: readonly number[],
+    weight: number,
+  ): number {
+    const engine = this.#engine;
+    const feeds = new Map<string, DeviceTensor>();
+    for (const [name, output] of outputs) {
+      const n = sizeOf(output.dims);
+      const ptr = this.#buffer(name, n);
+      this.#f32.set(memory.subarray(output.ptr / 4, output.ptr / 4 + n), ptr / 4);
+      feeds.set(name, { ...output, ptr });
+    }
+    for (const [name, cache] of this.#bypass) {
+      feeds.set(name, cache.gather(indices, this.#buffer(name, cache.size * indices.length), this.#f32));
+    }
+    const [[name, logits]] = engine.forward(feeds) as unknown as [[string, DeviceTensor]];
+    const answers = new Float32Array(sizeOf(logits.dims));
+    this.#answers.gather(indices, 0, answers);
+    const rows = [logits.dims[0]!, answers.length / logits.dims[0]!];
+    const output = this.#f32.slice(logits.ptr / 4, logits.ptr / 4 + answers.length);
+    const { loss, gradient } = predictionDifference({ output, target: answers, dims: rows }, this.#temperature);
+    const seed = { dtype: "float32", dims: logits.dims, data: Float32Array.from(gradient, (g) => g * weight) } as const;
+    const sums = new Map(
+      [...outputs].map(([value, tensor]): [string, DeviceTensor] => {
+        const ptr = this.#buffer(`gradient of ${value}`, sizeOf(tensor.dims));
+        engine.kernels.fill(ptr, 0, sizeOf(tensor.dims));
+        return [value, { ...tensor, ptr }];
+      }),
+    );
+    engine.backward(new Map([[name, seed]]), sums);
+    for (const value of this.#outputs) {
+      const from = sums.get(value)!;
+      memory.set(this.#f32.subarray(from.ptr / 4, from.ptr / 4 + sizeOf(from.dims)), gradients.get(value)!.ptr / 4);
+    }
+    return loss * weight;
+  }
+
+  get #f32(): Float32Array {
+    return new Float32Array(this.#engine.memory.buffer);
+  }
+
+  #buffer(key: string, elements: number): number {
+    let ptr = this.#buffers.get(key);
+    if (ptr === undefined) {
+      ptr = this.#engine.allocate(elements * 4);
+      this.#buffers.set(key, ptr);
+    }
+    return ptr;
+  }
+}

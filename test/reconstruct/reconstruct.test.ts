@@ -1,0 +1,225 @@
+import { expect, test } from "vitest";
+import type { Dataset, Preprocessing, RawSample } from "../../src/data/types.ts";
+import { createEngine } from "../../src/engine/index.ts";
+import { HalftoneError } from "../../src/errors.ts";
+import { prepare } from "../../src/graph/prepare.ts";
+import { lower } from "../../src/lower/lower.ts";
+import { readModel } from "../../src/onnx/read.ts";
+import { writeModel } from "../../src/onnx/write.ts";
+import { writePlan } from "../../src/plan/writer.ts";
+import { quantize } from "../../src/quantize.ts";
+import type { Tensor } from "../../src/graph/types.ts";
+import type { QuantizeOptions } from "../../src/quantized/options.ts";
+import type { Quantized } from "../../src/quantized/types.ts";
+import { chooseMethod } from "../../src/reconstruct/choose.ts";
+import { presets } from "../../src/reconstruct/presets.ts";
+import type { Checkpoint, PartReport } from "../../src/reconstruct/reconstruct.ts";
+import { findParts } from "../../src/reconstruct/scopes.ts";
+import { createSession } from "../../src/runtime/index.ts";
+import { graphOf, node, randomTensor } from "../graph/build.ts";
+
+/** Of about the variance that keeps activations where they are. */
+function weights(dims: readonly number[], seed: number): Tensor {
+  const tensor = randomTensor(dims, seed);
+  const factor = 2.4 / Math.sqrt(dims.slice(1).reduce((p, d) => p * d, 1));
+  return { ...tensor, data: (tensor.data as Float32Array).map((w) => w * factor) };
+}
+
+/** conv – relu, a residual block, a block whose shortcut is a convolution, a mean, a matrix. */
+function network() {
+  const pads = { pads: [1, 1, 1, 1] };
+  return graphOf(
+    { x: ["N", 3, 8, 8] },
+    [
+      node("c0 = Conv(x, w0, b0)", pads),
+      node("r0 = Relu(c0)"),
+      node("c1 = Conv(r0, w1)", pads),
+      node("r1 = Relu(c1)"),
+      node("c2 = Conv(r1, w2)", pads),
+      node("s1 = Add(c2, r0)"),
+      node("r2 = Relu(s1)"),
+      node("c3 = Conv(r2, w3)", { ...pads, strides: [2, 2] }),
+      node("r3 = Relu(c3)"),
+      node("c4 = Conv(r3, w4)", pads),
+      node("p = Conv(r2, w5)", { strides: [2, 2] }),
+      node("s2 = Add(c4, p)"),
+      node("r4 = Relu(s2)"),
+      node("g = GlobalAveragePool(r4)"),
+      node("f = Flatten(g)"),
+      node("y = MatMul(f, w6)"),
+    ],
+    {
+      w0: weights([8, 3, 3, 3], 1),
+      b0: randomTensor([8], 2),
+      w1: weights([8, 8, 3, 3], 3),
+      w2: weights([8, 8, 3, 3], 4),
+      w3: weights([12, 8, 3, 3], 5),
+      w4: weights([12, 12, 3, 3], 6),
+      w5: weights([12, 8, 1, 1], 7),
+      w6: randomTensor([12, 5], 8),
+    },
+  );
+}
+
+const model = writeModel(network());
+const preprocessing: Preprocessing = { scale: 1, mean: [0], std: [1] };
+const samples = 48;
+
+const dataset: Dataset = {
+  name: "noise",
+  length: samples,
+  labelled: false,
+  async read(start, end) {
+    return Array.from({ length: end - start }, (_, i): RawSample => {
+      const { data } = randomTensor([3, 8, 8], 1000 + start + i);
+      const bytes = new Uint8Array((data as Float32Array).buffer.slice(0));
+      return { place: `noise ${start + i}`, bytes, format: { kind: "array", dtype: "float32", dims: [3, 8, 8] }, label: -1 };
+    });
+  },
+};
+
+interface Run {
+  readonly quantized: Quantized;
+  readonly parts: readonly PartReport[];
+}
+
+async function run(options: Partial<QuantizeOptions>, work: Parameters<typeof quantize>[2] = {}): Promise<Run> {
+  const parts: PartReport[] = [];
+  const quantized = await quantize(
+    { model, name: "net", dataset, preprocessing },
+    { samples, weights: 2, activations: 4, ...options },
+    {
+      ...work,
+      onPart(report, ...rest) {
+        parts.push(report);
+        work.onPart?.(report, ...rest);
+      },
+    },
+  );
+  return { quantized, parts };
+}
+
+/** Codes and scales, as one string: what a plan is made of. */
+const fingerprint = ({ weights, activations }: Quantized): string =>
+  JSON.stringify([
+    [...weights].map(([name, { codes, encoding }]) => [name, [...codes], [...encoding.scale]]),
+    [...activations].map(([name, { scale }]) => [name, [...scale]]),
+  ]);
+
+const short = { iterations: 120, rate: 2e-2 } as const;
+const first = await run({ method: "qdrop", learning: short });
+
+test("parts are what stands between single values; nothing is left out", () => {
+  const graph = prepare(readModel(model));
+  const blocks = findParts(graph, "block");
+  expect(blocks.map(({ inputs, outputs }) => [...inputs, ...outputs])).toEqual([
+    ["x", "r0"],
+    ["r0", "r2"],
+    ["r2", "r4"],
+    ["r4", "y"],
+  ]);
+  const layers = findParts(graph, "layer");
+  expect(layers.length).toBe(7);
+  for (const parts of [blocks, layers]) expect(parts.flatMap(({ nodes }) => nodes).length).toBe(graph.nodes.length);
+});
+
+test("each part's error falls, hardened and quantized as the program is", () => {
+  expect(first.parts.length).toBe(4);
+  for (const { lossBefore, lossAfter, name } of first.parts.slice(1, 3)) expect(lossAfter, name).toBeLessThan(0.9 * lossBefore);
+  for (const { lossBefore, lossAfter } of first.parts) expect(lossAfter).toBeLessThan(1.02 * lossBefore);
+  expect(first.parts.some(({ moved }) => moved > 0)).toBe(true);
+});
+
+test.for(["adaround", "brecq", "flexround", "pd-quant"])("%s learns too", async (method) => {
+  const learning = method === "flexround" ? { iterations: 120, rate: 1e-2 } : short;
+  const { parts } = await run({ method, learning });
+  const sum = (key: "lossBefore" | "lossAfter"): number => parts.slice(0, -1).reduce((total, part) => total + part[key], 0);
+  expect(sum("lossAfter")).toBeLessThan(0.9 * sum("lossBefore"));
+});
+
+test("the integer program makes the outputs that learning ended with", async () => {
+  const session = await createSession(await writePlan(lower(first.quantized)));
+  const engine = await createEngine(prepare(readModel(model)));
+  let square = 0;
+  for (const [i, { bytes }] of (await dataset.read(0, samples)).entries()) {
+    const data = new Float32Array(bytes.buffer, bytes.byteOffset, 192);
+    const float = engine.run(new Map([["x", { dtype: "float32", dims: [1, 3, 8, 8], data }]])).get("y")!.data as Float32Array;
+    const { values } = session.run({ x: data }).y!;
+    expect(values.length, `sample ${i}`).toBe(5);
+    values.forEach((v, k) => {
+      square += (v - float[k]!) ** 2 / samples;
+    });
+  }
+  const { lossAfter } = first.parts.at(-1)!;
+  expect(Math.abs(square - lossAfter)).toBeLessThan(0.02 * lossAfter);
+});
+
+test("first and last layer keep 8 bits, learned codes stay within theirs", () => {
+  const { weights, activations, sites } = first.quantized;
+  expect([...weights].map(([name, { encoding }]) => [name, encoding.bits])).toEqual([
+    ["c0", 8],
+    ["c1", 2],
+    ["c2", 2],
+    ["c3", 2],
+    ["c4", 2],
+    ["p", 2],
+    ["y", 8],
+  ]);
+  for (const { codes, encoding } of weights.values()) {
+    const { lo, hi } = encoding.levels as { lo: number; hi: number };
+    expect(codes.every((c) => c >= lo && c <= hi)).toBe(true);
+  }
+  expect(activations.get("x")!.bits).toBe(8);
+  expect(activations.get("f")!.bits).toBe(8);
+  expect(activations.get("r0")!.bits).toBe(4);
+  expect(activations.get("g")!.scale).toEqual(activations.get("f")!.scale);
+  expect(sites.length).toBeGreaterThan(0);
+});
+
+test("the same seed gives the same bytes, another seed others", async () => {
+  const learning = { iterations: 10, rate: 1e-2 };
+  const one = fingerprint((await run({ method: "qdrop", learning, seed: 3 })).quantized);
+  expect(fingerprint((await run({ method: "qdrop", learning, seed: 3 })).quantized)).toBe(one);
+  expect(fingerprint((await run({ method: "qdrop", learning, seed: 4 })).quantized)).not.toBe(one);
+});
+
+test("a killed run continues from its last part to the same bytes", async () => {
+  const kept = new Map<number, Checkpoint>();
+  const checkpoints = {
+    load: async (part: number) => kept.get(part),
+    save: async (part: number, checkpoint: Checkpoint) => void kept.set(part, checkpoint),
+  };
+  const abort = new AbortController();
+  const killed = run(
+    { method: "qdrop", learning: short },
+    { checkpoints, signal: abort.signal, onPart: (_, part) => part === 1 && abort.abort() },
+  );
+  await expect(killed).rejects.toMatchObject({ code: "CANCELLED" });
+  expect([...kept.keys()]).toEqual([0, 1]);
+  const resumed = await run({ method: "qdrop", learning: short }, { checkpoints });
+  expect(fingerprint(resumed.quantized)).toBe(fingerprint(first.quantized));
+  expect(resumed.parts).toEqual(first.parts);
+});
+
+test("nearest learns nothing", async () => {
+  const { quantized, parts } = await run({ method: "nearest" });
+  expect(parts).toEqual([]);
+  expect(quantized.weights.size).toBe(7);
+});
+
+test("a cell of a row is exchanged, and told where it cannot be", () => {
+  const options = { method: "qdrop", learning: {}, floatActivations: false };
+  expect(chooseMethod(options)).toEqual(presets.qdrop);
+  const other = chooseMethod({ ...options, learning: { iterations: 500, drop: 0.25, scaleRate: 0, scope: "layer" } });
+  expect(other).toMatchObject({
+    scope: "layer",
+    inputKeep: 0.75,
+    schedule: { iterations: 500, batch: 32 },
+    activations: { keep: 0.75, rate: 0 },
+  });
+  expect(chooseMethod({ ...options, floatActivations: true })).toMatchObject({ activations: { kind: "float" }, inputKeep: 1 });
+  for (const wrong of [{ drop: 1 }, { iterations: 0 }, { rate: -1 }, { nothing: 1 }, { optimizer: "sgd" }]) {
+    expect(() => chooseMethod({ ...options, learning: wrong as object })).toThrow(HalftoneError);
+  }
+  expect(() => chooseMethod({ ...options, method: "best" })).toThrow(/nearest, adaround, brecq/);
+});
