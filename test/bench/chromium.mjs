@@ -1,30 +1,14 @@
-// Runs one comparison in a page of headless Chromium: a local server gives the page its job and takes the result. No driver needed.
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import http from "node:http";
-import { tmpdir } from "node:os";
+// Runs one comparison in a page of Chromium: the page fetches its job and posts the result.
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { visit } from "../browser/chromium.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const executable = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".html": "text/html" };
-const flags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
-const page = (script) => `<!doctype html><title>halftone</title><script type="module">${script}</script>`;
-
-/** The job in a page: files are fetched, the result is posted. */
-const runJob = `
+const page = `<!doctype html><title>halftone</title><script type="module">
   import { measure } from "/test/bench/contenders.mjs";
-  import { createSession } from "/dist/src/runtime/index.js";
+  import { createSession } from "/dist/runtime.js";
   import * as ort from "/test/bench/peers/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
   const post = (body) => fetch("/result", { method: "POST", body: JSON.stringify(body) });
   try {
@@ -38,62 +22,25 @@ const runJob = `
     await post({ version: navigator.userAgent.match(/Chrome\\/([0-9]+)/)?.[1], result });
   } catch (error) {
     await post({ error: String(error?.stack ?? error) });
-  }`;
-
-function serve(job, done) {
-  const bytes = { ...job.files, ...Object.fromEntries(Object.entries(job.bare).map(([name, b]) => [`bare-${name}`, b.bytes])) };
-  const plain = JSON.stringify({ ...job, files: Object.fromEntries(Object.keys(job.files).map((name) => [name, 0])) }, (key, v) =>
-    key === "bytes" ? 0 : v,
-  );
-  return http.createServer((request, response) => {
-    const url = decodeURIComponent(request.url.split("?")[0]);
-    const send = (type, body) => response.writeHead(200, { "content-type": type }).end(body);
-    if (url === "/") return send("text/html", page(runJob));
-    if (url === "/job") return send("application/json", plain);
-    if (url.startsWith("/job/")) return send("application/octet-stream", bytes[url.slice(5)]);
-    if (url === "/result") {
-      let body = "";
-      request.on("data", (chunk) => {
-        body += chunk;
-      });
-      request.on("end", () => {
-        response.end();
-        done(JSON.parse(body));
-      });
-      return undefined;
-    }
-    try {
-      return send(types[path.extname(url)] ?? "application/octet-stream", readFileSync(path.join(root, path.normalize(url))));
-    } catch {
-      return response.writeHead(404).end();
-    }
-  });
-}
+  }
+</script>`;
 
 /** @returns { version, result } as contenders.mjs measures */
 export async function browserMeasure(job) {
-  const profile = mkdtempSync(path.join(tmpdir(), "halftone-chromium-"));
-  let server;
-  let browser;
-  try {
-    const answer = await new Promise((resolve, reject) => {
-      server = serve(job, resolve);
-      server.listen(0, "127.0.0.1", () => {
-        const address = `http://127.0.0.1:${server.address().port}/`;
-        browser = spawn(executable, [...flags, `--user-data-dir=${profile}`, address], { stdio: "ignore" });
-        browser.on("error", reject);
-      });
-    });
-    if (answer.error) throw new Error(answer.error);
-    return answer;
-  } finally {
-    server?.close();
-    server?.closeAllConnections();
-    if (browser && browser.exitCode === null) {
-      const ended = new Promise((resolve) => browser.once("exit", resolve));
-      browser.kill();
-      await ended;
+  const bytes = { ...job.files, ...Object.fromEntries(Object.entries(job.bare).map(([name, b]) => [`bare-${name}`, b.bytes])) };
+  const names = Object.fromEntries(Object.keys(job.files).map((name) => [name, 0]));
+  const plain = JSON.stringify({ ...job, files: names }, (key, value) => (key === "bytes" ? 0 : value));
+  const fileOf = (url) => {
+    if (url === "/") return page;
+    if (url === "/job") return plain;
+    if (url.startsWith("/job/")) return bytes[url.slice(5)];
+    try {
+      return readFileSync(path.join(root, path.normalize(url)));
+    } catch {
+      return undefined;
     }
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
+  };
+  const answer = JSON.parse(await visit(fileOf, { timeout: 600_000 }));
+  if (answer.error) throw new Error(answer.error);
+  return answer;
 }

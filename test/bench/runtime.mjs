@@ -24,7 +24,7 @@ const ceilings = { int8: 117, f32: 58 };
 const size = 512;
 
 async function nodeEngines() {
-  const { createSession } = await import("../../dist/src/runtime/index.js");
+  const { createSession } = await import("../../dist/runtime.js");
   const { createEngine, prepare, readModel } = await import("../../dist/src/index.js");
   const { default: ort } = await import("./peers/ort-web.mjs");
   const floatProduct = async (n) => {

@@ -18,12 +18,12 @@ export interface Thread {
 /** @param onFailure called when the worker crashes or ends by itself */
 export function spawn(onFailure: (cause: string) => void): Thread {
   const node = nodeThreads();
-  return node ? spawnNode(node, onFailure) : spawnWeb(onFailure);
+  return node ? spawnNode(node, "./thread.js", onFailure) : spawnWeb(onFailure);
 }
 
-function spawnNode(node: Threads, onFailure: (cause: string) => void): Thread {
-  // The name is split so that bundlers for browsers leave this branch alone.
-  const worker = new node.Worker(new URL("./thread" + ".js", import.meta.url), { execArgv: [] });
+/** @param script a parameter, so that bundlers for browsers, which follow literal addresses, leave this branch alone */
+function spawnNode(node: Threads, script: string, onFailure: (cause: string) => void): Thread {
+  const worker = new node.Worker(new URL(script, import.meta.url), { execArgv: [] });
   const answered = new Promise((resolve) => worker.once("message", resolve));
   let ending = false;
   worker.on("error", (error) => onFailure(String(error)));

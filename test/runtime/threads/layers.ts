@@ -13,7 +13,7 @@ interface Shape {
   readonly accumulators?: boolean;
 }
 
-function conv(builder: Builder, input: number, shape: Shape): number {
+export function conv(builder: Builder, input: number, shape: Shape): number {
   const { outputs, kernel, stride = 1, groups = 1, pad = (kernel - 1) / 2, residual } = shape;
   const { dice, values } = builder;
   const x = imageView(values[input]!);
