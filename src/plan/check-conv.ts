@@ -142,7 +142,7 @@ function readWeights(context: Context, step: ConvStep, count: number): Int8Array
   const stream = context.tensor(step.weights, "uint8", packedBytes(count, bits));
   const used = (count * bits) % 8;
   context.require(used === 0 || stream.at(-1)! >> used === 0, () => `bits after the last of ${count} indices`, "zeros");
-  context.tensor(levels, "int8", 2 ** bits);
+  context.tensor(levels, "int8", 1 << bits);
   context.spend("moved", count);
   return decodedWeights(context.plan, step);
 }
