@@ -103,6 +103,20 @@ export class Program implements PreparedStep {
     return { region: "scratch", offset };
   }
 
+  /** What each of `makers` reserves in scratch lies in the same place: one is done before the next begins. */
+  inTurn<T>(makers: readonly (() => T)[]): T[] {
+    const start = this.scratchBytes;
+    let end = start;
+    const made = makers.map((make) => {
+      this.scratchBytes = start;
+      const result = make();
+      end = Math.max(end, this.scratchBytes);
+      return result;
+    });
+    this.scratchBytes = end;
+    return made;
+  }
+
   /** Begins a part, with its prologue. */
   part(): void {
     this.open = [];

@@ -6,6 +6,7 @@ import { type PreparedStep, Program } from "../program.ts";
 import { depthwise, isDepthwise } from "./depthwise.ts";
 import { direct } from "./direct.ts";
 import { leave } from "./epilogue.ts";
+import { mergeGroups } from "./groups.ts";
 import { type Image, image, roundUp, slices } from "./image.ts";
 import { type Producer, panelGroup } from "./producer.ts";
 import { stemForm } from "./stem.ts";
@@ -39,26 +40,31 @@ export interface Layer {
 const blockBytes = 16384;
 
 /** Convolutions and dense layers: a producer of accumulators, then an epilogue, over slices of rows and panels of channels. */
-export function prepareConv(step: ConvStep, plan: Plan, kernels: IntegerKernels): PreparedStep {
+export function prepareConv(original: ConvStep, plan: Plan, kernels: IntegerKernels): PreparedStep {
   const program = new Program();
-  const x = image(plan.values[step.input]!);
-  const y = image(plan.values[step.output]!);
-  const weights = decodedWeights(plan, step);
-  const coded = codedWeights(plan, step);
-  const bias = int32Tensor(plan, step.bias);
-  assert(x.size === 1 && x.channels % step.groups === 0 && y.channels % step.groups === 0, "a convolution's groups divide its channels");
-  const whole = { program, kernels, step, x, y, weights, coded, bias };
-  const bound = accumulatorBounds(weights, bias);
+  const x = image(plan.values[original.input]!);
+  const y = image(plan.values[original.output]!);
+  const bias = int32Tensor(plan, original.bias);
+  assert(
+    x.size === 1 && x.channels % original.groups === 0 && y.channels % original.groups === 0,
+    "a convolution's groups divide its channels",
+  );
+  const given = { step: original, weights: decodedWeights(plan, original), coded: codedWeights(plan, original) };
+  const grouped = isDepthwise(original, x, y) ? given : mergeGroups(given, x, y);
+  const { step } = grouped;
+  const whole = { program, kernels, ...grouped, x, y, bias };
+  const bound = accumulatorBounds(grouped.weights, bias);
   const produce = chooseProducer(step, x, y);
   const groups = produce === depthwise ? 1 : step.groups;
-  const parts = Array.from({ length: groups }, (_, g) => {
+  const part = (g: number) => {
     const count = y.channels / groups;
     const inputs = x.channels / groups;
     const layer: Layer = { ...whole, first: g * count, count, inputs, firstInput: g * inputs };
     const producer = produce(layer);
     const emit = leave({ program, plan, kernels, output: y, first: layer.first, count, bound }, step.epilogue);
     return { producer, emit, panels: Math.ceil(count / 8) };
-  });
+  };
+  const parts = program.inTurn(Array.from({ length: groups }, (_, g) => () => part(g)));
   const { input, shape, rows, columns, sliceRows, panelBytes } = parts[0]!.producer;
   const windows = new Windows(program, kernels, input, shape, { rows, columns, sliceRows }, x.zeroPoint);
   const panelsPerBlock = Math.max(1, Math.floor(blockBytes / panelBytes));

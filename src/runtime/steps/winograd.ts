@@ -32,7 +32,7 @@ const tilesOf = (y: Image, tile: number): number => roundUp(Math.ceil(y.height /
  */
 export function winogradForm(step: ConvStep, x: Image, y: Image): ((layer: Layer) => Producer) | undefined {
   const threes = step.window.every((n) => n === 3) && [...step.stride, ...step.dilation].every((n) => n === 1);
-  if (!threes || step.groups !== 1 || x.pitch % 8 !== 0) return undefined;
+  if (!threes || groupChannels(step, x) % 8 !== 0) return undefined;
   const [lo, hi] = step.accumulator;
   let best = 9 * roundUp(pixels(y), 4);
   let chosen: Form | undefined;
@@ -54,20 +54,23 @@ const stagger = 64;
 const streamedChannels = 256;
 const streamedTiles = 16;
 
+/** Input channels of a group; of a single one padding lanes included, their weights are 0. */
+const groupChannels = (step: ConvStep, x: Image): number => (step.groups === 1 ? x.pitch : x.channels / step.groups);
+
 function winograd(layer: Layer, form: Form): Producer {
   const { program, kernels, step, x, y } = layer;
   const { tile, points } = form;
   const [rows, columns] = [Math.ceil(y.height / tile), Math.ceil(y.width / tile)];
   const sliceRows = Math.min(rows, Math.ceil(sliceTiles / columns));
   const sliceSize = roundUp(sliceRows * columns, 4);
-  const channels = x.pitch;
+  const channels = groupChannels(step, x);
   const pairs = channels / 2;
-  const panels = Math.ceil(y.channels / 8);
+  const panels = Math.ceil(layer.count / 8);
   const vPoint = sliceSize * channels * 2 + stagger;
   const uPoint = pairs * 32 + stagger;
   const panelBytes = roundUp(Math.min(sliceRows * tile, y.height) * y.width, 4) * 32;
 
-  const store = panelStore(layer, pairs * 144, x.pitch > layer.inputs, (source) => packTaps(layer, pairs, source));
+  const store = panelStore(layer, pairs * 144, channels > layer.inputs, (source) => packTaps(layer, pairs, source));
   const bias = program.constant(packBias(layer));
   const v = program.scratch(points * vPoint);
   const temporary = program.scratch(Math.max(96 * (4 * columns + 2), 384 + points * sliceSize * 32));
@@ -88,7 +91,18 @@ function winograd(layer: Layer, form: Form): Producer {
     panelBytes,
     pixelsBefore,
     begin: ({ from, xTap, yTap }, r0, r1) => {
-      program.call(kernels[form.transformInput], from, xTap, yTap, r1 - r0, columns, channels, v, vPoint, temporary);
+      program.call(
+        kernels[form.transformInput],
+        plus(from, layer.firstInput),
+        xTap,
+        yTap,
+        r1 - r0,
+        columns,
+        channels,
+        v,
+        vPoint,
+        temporary,
+      );
     },
     panels: (_frame, r0, r1, p0, p1, acc) => {
       const height = (pixelsBefore(r1) - pixelsBefore(r0)) / y.width;
@@ -128,12 +142,12 @@ function winograd(layer: Layer, form: Form): Producer {
 }
 
 /** [O][3][3][I] → [panels][pairs][9][8][2]. */
-function packTaps({ count, inputs }: Layer, pairs: number, { bytes, none }: Source): Int8Array {
+function packTaps({ first, count, inputs }: Layer, pairs: number, { bytes, none }: Source): Int8Array {
   const packed = new Int8Array(Math.ceil(count / 8) * pairs * 144).fill(none);
   for (let o = 0; o < count; o++) {
     const panel = (o >> 3) * pairs * 144 + (o & 7) * 2;
     for (let t = 0; t < 9; t++) {
-      for (let i = 0; i < inputs; i++) packed[panel + (i >> 1) * 144 + t * 16 + (i & 1)] = bytes[(o * 9 + t) * inputs + i]!;
+      for (let i = 0; i < inputs; i++) packed[panel + (i >> 1) * 144 + t * 16 + (i & 1)] = bytes[((first + o) * 9 + t) * inputs + i]!;
     }
   }
   return packed;

@@ -95,6 +95,7 @@ const shapes: Record<string, Shape> = {
   "F(2×2)": { size: [4, 3], inputs: 16, outputs: 9, window: [3, 3], pad: 1 },
   depthwise: { size: [6, 5], inputs: 20, outputs: 20, window: [3, 3], pad: 1, groups: 20 },
   groups: { size: [6, 5], inputs: 12, outputs: 20, window: [3, 3], pad: 1, groups: 4 },
+  "groups, one pixel": { size: [3, 3], inputs: 4, outputs: 4, window: [3, 3], groups: 2 },
   "one pixel": { size: [1, 1], inputs: 40, outputs: 70 },
   "one pixel, one channel": { size: [1, 1], inputs: 1, outputs: 1 },
   "one pixel, padding lanes": { size: [1, 1], inputs: 21, outputs: 33 },

@@ -111,6 +111,11 @@ const shapes: Record<string, Shape> = {
   dilated: { size: [12, 11], inputs: 5, outputs: 12, window: [3, 3], pads: [2, 2, 2, 2], dilation: [2, 2] },
   "asymmetric padding": { size: [6, 9], inputs: 9, outputs: 11, window: [2, 3], pads: [0, 2, 1, 0], stride: [1, 2] },
   groups: { size: [6, 6], inputs: 12, outputs: 20, window: [3, 3], pads: same3, groups: 4 },
+  "groups of whole panels": { size: [6, 7], inputs: 24, outputs: 27, window: [3, 3], pads: same3, groups: 3 },
+  "groups by F(4×4)": { size: [8, 8], inputs: 16, outputs: 20, window: [3, 3], pads: same3, groups: 2 },
+  "groups of 4 by F(4×4)": { size: [8, 8], inputs: 32, outputs: 32, window: [3, 3], pads: same3, groups: 8 },
+  "groups of 5 outputs": { size: [6, 6], inputs: 12, outputs: 20, window: [2, 3], groups: 4 },
+  "many groups of 1 output": { size: [6, 6], inputs: 36, outputs: 18, window: [3, 3], groups: 18 },
   "depth multiplier 3": { size: [6, 5], inputs: 6, outputs: 18, window: [3, 3], pads: same3, groups: 6 },
   "depthwise 3×3": { size: [10, 9], inputs: 24, outputs: 24, window: [3, 3], pads: same3, groups: 24 },
   "depthwise 3×3, stride 2, odd channels": {
