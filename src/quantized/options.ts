@@ -44,7 +44,7 @@ export interface LearningOptions {
   readonly course?: "constant" | "cosine" | undefined;
   /** Share of elements that are left in float while learning, of activations and of a part's inputs. */
   readonly drop?: number | undefined;
-  readonly parametrization?: "nearest" | "sigmoid" | "division" | undefined;
+  readonly parametrization?: "nearest" | "sigmoid" | "division" | "power" | undefined;
 }
 
 /** Everything that determines a Quantized besides model and data: the recipe. */

@@ -3,13 +3,13 @@ import { runsOf } from "../formats/granularity.ts";
 import type { QuantizedWeight } from "./types.ts";
 
 /**
- * The same weights around zero points of 0: levels c − z, which fit int8 at 7 bits and fewer. Integer kernels, ONNX Runtime's too, want
- * one zero point for all channels.
+ * The same weights around zero points of 0: levels c − z, which fit int8 at 7 bits and fewer, or the levels of a table. Integer kernels,
+ * ONNX Runtime's too, want one zero point for all channels.
  */
 export function centred(weight: QuantizedWeight): QuantizedWeight {
   const { encoding, dims, codes } = weight;
   const { levels, zeroPoint } = encoding;
-  assert(levels.kind === "linear", "weights are linear");
+  if (levels.kind === "table") return looked(weight, levels.levels);
   if (zeroPoint.every((z) => z === 0)) return weight;
   const centredCodes = new Int8Array(codes.length);
   let [lo, hi] = [0, 0];
@@ -24,4 +24,11 @@ export function centred(weight: QuantizedWeight): QuantizedWeight {
     codes: centredCodes,
     encoding: { ...encoding, levels: { kind: "linear", lo, hi }, zeroPoint: new Int32Array(zeroPoint.length) },
   };
+}
+
+/** Codes of a table as its levels. */
+function looked({ dims, codes, encoding }: QuantizedWeight, levels: Int8Array | Int16Array): QuantizedWeight {
+  const [lo, hi] = [Math.min(...levels), Math.max(...levels)];
+  assert(lo >= -128 && hi <= 127 && encoding.zeroPoint.every((z) => z === 0), "levels of weights fit int8 around 0");
+  return { dims, codes: codes.map((code) => levels[code]!), encoding: { ...encoding, levels: { kind: "linear", lo, hi } } };
 }

@@ -15,7 +15,7 @@ const oneOf = (...names: readonly string[]): Check => [(value) => names.includes
 
 /** One row per cell. */
 const checks: Readonly<Record<keyof LearningOptions, Check>> = {
-  iterations: whole(1),
+  iterations: whole(0),
   batch: whole(1),
   rate: atLeast0,
   scaleRate: atLeast0,
@@ -24,7 +24,7 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   optimizer: oneOf("adam", "radam"),
   course: oneOf("constant", "cosine"),
   drop: [(value) => typeof value === "number" && value >= 0 && value < 1, "a share from 0 to below 1"],
-  parametrization: oneOf("nearest", "sigmoid", "division"),
+  parametrization: oneOf("nearest", "sigmoid", "division", "power"),
 };
 
 /**

@@ -64,8 +64,9 @@ export function gridOf(node: GraphNode, weight: QuantizedWeight, values: Float32
 }
 
 /** The weight with learned codes and scales. */
-export function hardenedWeight(node: GraphNode, weight: QuantizedWeight, { codes, scale }: Hardened): QuantizedWeight {
+export function hardenedWeight(node: GraphNode, weight: QuantizedWeight, { codes, scale, levels }: Hardened): QuantizedWeight {
   const { encoding, dims } = weight;
-  const own: Encoding = { ...encoding, scale: encoding.scale.length === 1 ? scale.slice(0, 1) : scale.slice() };
+  const linear: Encoding = { ...encoding, scale: encoding.scale.length === 1 ? scale.slice(0, 1) : scale.slice() };
+  const own = levels ? { ...linear, levels: { kind: "table" as const, levels }, zeroPoint: new Int32Array(linear.scale.length) } : linear;
   return { encoding: own, dims, codes: fromRows(codes, rowOrder(dims, outputAxis(node))) };
 }

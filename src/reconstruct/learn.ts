@@ -94,6 +94,7 @@ export async function learnUnit(
       numbers: optimizers[schedule.optimizer](rate, count),
       lambda: regularizes(count, schedule.iterations, schedule.temperature) ? schedule.lambda : 0,
       exponent: exponentAt(count, schedule.iterations, schedule.temperature),
+      progress: index / schedule.iterations,
     };
     for (const { slot, learner, rowGradient } of slots) {
       if (rowGradient !== slot.gradient) unit.rowsFrom(slot.gradient, rowGradient, slot.order);

@@ -4,7 +4,7 @@ import type { OptimizerName } from "./optimizers.ts";
 import type { Temperature } from "./schedules.ts";
 
 /** What is learned about a weight. */
-export type ParametrizationName = "nearest" | "sigmoid" | "division";
+export type ParametrizationName = "nearest" | "sigmoid" | "division" | "power";
 
 /** How far an output is from its target. */
 export type Objective =

@@ -16,7 +16,7 @@ const schedule: Schedule = {
 const squares = { kind: "output", p: 2 } as const;
 const float = { kind: "float" } as const;
 
-export type PresetName = "nearest" | "adaround" | "brecq" | "qdrop" | "flexround" | "pd-quant";
+export type PresetName = "nearest" | "adaround" | "brecq" | "qdrop" | "flexround" | "pd-quant" | "power" | "nupes";
 
 export const presets: Readonly<Record<PresetName, Method>> = {
   nearest: {
@@ -77,5 +77,25 @@ export const presets: Readonly<Record<PresetName, Method>> = {
     schedule: { ...schedule, rate: 3e-3, replacement: true },
     weightRange: "mse-grid",
     inputKeep: 0.5,
+  },
+  /** Yvinec et al. 2023, "PowerQuant": the exponent that fits the weights best, nearest codes; no step of learning. */
+  power: {
+    parametrization: "power",
+    objective: squares,
+    scope: "layer",
+    activations: float,
+    schedule: { ...schedule, iterations: 0 },
+    weightRange: "mse",
+    inputKeep: 1,
+  },
+  /** Yvinec et al. 2023, "NUPES": codes over the whole grid and its exponent, learned as BRECQ learns roundings. */
+  nupes: {
+    parametrization: "power",
+    objective: squares,
+    scope: "block",
+    activations: float,
+    schedule: { ...schedule, rate: 1e-2 },
+    weightRange: "mse",
+    inputKeep: 1,
   },
 };

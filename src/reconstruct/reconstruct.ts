@@ -336,9 +336,10 @@ class Run {
     let [moved, elements] = [0, 0];
     for (const node of nodes) {
       const { codes } = nearest.get(node.name)!;
-      const learned = checkpoint.weights.get(node.name)!.codes;
+      const { codes: learned, levels } = checkpoint.weights.get(node.name)!;
       elements += codes.length;
-      for (let i = 0; i < codes.length; i++) if (codes[i] !== learned[i]) moved++;
+      // Codes of another grid are no neighbours of the nearest ones.
+      if (!levels) for (let i = 0; i < codes.length; i++) if (codes[i] !== learned[i]) moved++;
     }
     return {
       name: part.name,

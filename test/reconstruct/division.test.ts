@@ -101,7 +101,7 @@ test("three steps on a layer end in the published codes and scales", () => {
     if (t === 1) expectClose(take(w, n), out32.What0.d, ...single.value);
     const { loss, dw } = layer(i, take(w, n));
     losses.push(loss);
-    learner.step(put(dw), { numbers: optimizers.adam(learningRates.cosine(i.lr, t - 1, i.iters), t), lambda: 0, exponent: 2 });
+    learner.step(put(dw), { numbers: optimizers.adam(learningRates.cosine(i.lr, t - 1, i.iters), t), lambda: 0, exponent: 2, progress: 0 });
   }
   expect(losses[0]).toBeCloseTo(out32.loss0, 5);
   expect(losses[2]).toBeCloseTo(out32.loss_step3, 4);
@@ -125,7 +125,7 @@ test("it starts at the nearest codes, and no gradient moves nothing", () => {
   learner.write(w);
   const before = [...take(w, 54)];
   expect([...learner.harden().codes]).toEqual([...nearestCodes(grid)]);
-  learner.step(put(new Float32Array(54)), { numbers: optimizers.adam(1, 1), lambda: 0, exponent: 2 });
+  learner.step(put(new Float32Array(54)), { numbers: optimizers.adam(1, 1), lambda: 0, exponent: 2, progress: 0 });
   learner.write(w);
   expect([...take(w, 54)]).toEqual(before);
 });

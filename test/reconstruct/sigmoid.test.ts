@@ -63,7 +63,7 @@ test.for(golden(/^adaround_/))("$name: gradients by V, steps and codes", ({ in: 
     const expected = softWeight(out.floor.d[k], out.V0.d[k], i.scale.d[r], grid.low[r]!, grid.high[r]!);
     expect(Math.abs(x - expected)).toBeLessThan(2e-6);
   });
-  learner.step(put(Float32Array.from(out32.grad_Wq0.d)), { numbers: optimizers.adam(i.lr, 1), lambda: 0, exponent: 20 });
+  learner.step(put(Float32Array.from(out32.grad_Wq0.d)), { numbers: optimizers.adam(i.lr, 1), lambda: 0, exponent: 20, progress: 0 });
   const codes = learner.harden().codes;
   expect([...codes]).toEqual(
     out32.V_after1.d.map((v: number, k: number) => {

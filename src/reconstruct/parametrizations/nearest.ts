@@ -12,9 +12,11 @@ export function nearestCodes({ rows, columns, values, scale, low, high, zero }: 
 }
 
 /** Ŵ of codes, float32. */
-export function decodeRows({ rows, columns, zero }: WeightGrid, { codes, scale }: Hardened): Float32Array {
+export function decodeRows({ rows, columns, zero }: WeightGrid, { codes, scale, levels }: Hardened): Float32Array {
   const values = new Float32Array(codes.length);
-  for (let r = 0, i = 0; r < rows; r++) for (let c = 0; c < columns; c++, i++) values[i] = (codes[i]! - zero[r]!) * scale[r]!;
+  for (let r = 0, i = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++, i++) values[i] = (levels ? levels[codes[i]!]! : codes[i]! - zero[r]!) * scale[r]!;
+  }
   return values;
 }
 

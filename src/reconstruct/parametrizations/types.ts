@@ -37,12 +37,15 @@ export interface LearningStep {
   /** Weight of the rounding regularizer (0 while warming up) and its exponent. */
   readonly lambda: number;
   readonly exponent: number;
+  /** Share of the steps that are done, in [0, 1). */
+  readonly progress: number;
 }
 
-/** Codes at the end of learning: real = scale · (code − zero point), one scale a row. */
+/** Codes at the end of learning: real = scale · (code − zero point), or scale · levels[code]; one scale a row. */
 export interface Hardened {
   readonly codes: Int8Array;
   readonly scale: Float32Array;
+  readonly levels?: Int8Array | undefined;
 }
 
 /** One weight tensor while it is learned. */
