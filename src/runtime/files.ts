@@ -31,7 +31,8 @@ export async function readBytes(source: URL | string, what: string): Promise<Uin
   if (files === undefined || (from instanceof URL && from.protocol !== "file:"))
     return new Uint8Array(await (await fetched(from, what)).arrayBuffer());
   try {
-    return new Uint8Array(await files.promises.readFile(from));
+    const { buffer, byteOffset, byteLength } = await files.promises.readFile(from);
+    return new Uint8Array(buffer, byteOffset, byteLength);
   } catch (error) {
     throw new HalftoneError("FILE_UNREADABLE", `${what} ${from}`, String(error), "a readable file");
   }

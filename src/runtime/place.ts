@@ -1,7 +1,7 @@
 import { HalftoneError } from "../errors.ts";
 import type { Plan } from "../plan/types.ts";
 import type { IntegerKernels } from "./kernels.ts";
-import { callsOf, type Placement, type PreparedStep, prepareStep } from "./step.ts";
+import { type Call, callsOf, type Placement, type PreparedStep, prepareStep } from "./step.ts";
 
 /** Where a session's linear memory goes, in bytes. */
 export interface SessionBytes {
@@ -86,22 +86,35 @@ export function place(plan: Plan, kernels: IntegerKernels, memory: WebAssembly.M
   const scratch = Array.from({ length: threads }, (_, thread) => end + gap + thread * (scratchBytes + gap));
   const arena = scratch.at(-1)! + scratchBytes + gap;
   reach(memory, arena + plan.arenaBytes + gap);
-  const at = (step: number, thread: number): Placement => ({ constants: constants[step]!, scratch: scratch[thread]!, arena });
+  const at = placements(constants, scratch, arena);
   for (const [i, step] of steps.entries()) step.setUp(at(i, 0));
   const bytes = { arena: plan.arenaBytes, constants: constantBytes, scratch: threads * scratchBytes, total: memory.buffer.byteLength };
   return { memory, steps, arena, bytes, at };
 }
 
+/** In a function of its own: a closure made in `place` would keep the plan alive, and with it the bytes of its file. */
+function placements(constants: readonly number[], scratch: readonly number[], arena: number): Placed["at"] {
+  return (step, thread) => ({ constants: constants[step]!, scratch: scratch[thread]!, arena });
+}
+
 /** The caller's own thread. */
-export function inline(placed: Placed): Runner {
-  let steps = placed.steps.map((step, i) => callsOf(step.parts(placed.at(i, 0))));
-  return {
-    threads: 1,
-    run(index) {
-      for (const { run, args } of steps[index]!) run(...args);
-    },
-    close() {
-      steps = [];
-    },
-  };
+export function inline({ steps, at }: Placed): Runner {
+  return new Inline(steps.map((step, i) => callsOf(step.parts(at(i, 0)))));
+}
+
+class Inline implements Runner {
+  readonly threads = 1;
+  private steps: readonly (readonly Call[])[];
+
+  constructor(steps: readonly (readonly Call[])[]) {
+    this.steps = steps;
+  }
+
+  run(index: number): void {
+    for (const { run, args } of this.steps[index]!) run(...args);
+  }
+
+  close(): void {
+    this.steps = [];
+  }
 }
