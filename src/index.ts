@@ -26,9 +26,21 @@ export { writeModel } from "./onnx/write.ts";
 export { readPlan } from "./plan/reader.ts";
 export type { Plan } from "./plan/types.ts";
 export { writePlan } from "./plan/writer.ts";
-export { type QuantizeInput, quantize } from "./quantize.ts";
-export { defaultOptions, type QuantizeOptions } from "./quantized/options.ts";
+export { type QuantizeInput, type QuantizeWork, quantize } from "./quantize.ts";
+export { defaultOptions, type LearningOptions, type QuantizeOptions } from "./quantized/options.ts";
 export type { Quantized } from "./quantized/types.ts";
+export { chooseMethod } from "./reconstruct/choose.ts";
+export type { Method } from "./reconstruct/methods.ts";
+export { type PresetName, presets } from "./reconstruct/presets.ts";
+export {
+  type Checkpoint,
+  type CheckpointStore,
+  type PartReport,
+  type Reconstruction,
+  type ReconstructOptions,
+  reconstruct,
+  type SampleSource,
+} from "./reconstruct/reconstruct.ts";
 export { withGolden } from "./runtime/record.ts";
 export {
   type GramReconstruction,

@@ -149,7 +149,8 @@ export async function encodeGraph(
   const weights = new Map<string, QuantizedWeight>();
   for (const node of weighted) {
     const own = optionsOf(node.name);
-    const options = ends.has(node) ? { ...own, weights: 8 } : own;
+    // An override of the node itself is the user's last word.
+    const options = ends.has(node) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
     weights.set(node.name, weightsOf(graph, node, options, activations.get(node.inputs[0]!)));
   }
   return { graph, sites, activations, weights, excluded: names.filter((name) => excluded.has(name)) };
