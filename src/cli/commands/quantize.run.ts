@@ -12,6 +12,7 @@ import type { Quantized } from "../../quantized/types.ts";
 import { constantBytesOf } from "../../report/layers.ts";
 import type { PartReport } from "../../reconstruct/reconstruct.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
+import { openCheckpoints } from "../checkpoints.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
@@ -38,8 +39,11 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       print("model", `${path} · ${bytes(model.length)}`);
       print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
       const parts: PartReport[] = [];
+      const identity = { model, dataset, samples: options.samples, options: { ...options, preprocessing } };
+      const checkpoints = flags.checkpoints ? await openCheckpoints(flags.checkpoints, identity) : undefined;
       const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels }, options, {
         ...work,
+        checkpoints,
         onPart(report, index, total) {
           parts.push(report);
           print(`part ${index + 1}/${total}`, partLine(report));

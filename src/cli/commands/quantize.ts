@@ -24,6 +24,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly optimizer?: "adam" | "radam" | undefined;
   readonly course?: "constant" | "cosine" | undefined;
   readonly drop?: number | undefined;
+  readonly checkpoints?: string | undefined;
   readonly residual?: "wide" | "codes" | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly override?: readonly string[] | undefined;
@@ -121,6 +122,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       optimizer: choice(["adam", "radam"], "How roundings are learned"),
       course: choice(["constant", "cosine"], "Course of the learning rate"),
       drop: real("Share of activations left in float while learning"),
+      checkpoints: text("Keep each learned part in a folder; a killed run continues from it to the same bytes", "FOLDER"),
       residual: {
         kind: "enum",
         values: ["wide", "codes"],

@@ -1,0 +1,105 @@
+// A folder that a killed reconstruction continues from: what the run was made of, and one file for each part that is done.
+import { mkdir, stat } from "node:fs/promises";
+import type { Dataset } from "../data/index.ts";
+import { readSpread } from "../data/spread.ts";
+import { HalftoneError } from "../errors.ts";
+import type { Checkpoint, CheckpointStore } from "../reconstruct/reconstruct.ts";
+import { sha256 } from "../tasks/hash.ts";
+import { readText, writeWhole } from "./files.ts";
+
+/** Everything that a part's result depends on. */
+export interface RunIdentity {
+  readonly model: Uint8Array;
+  readonly dataset: Dataset;
+  readonly samples: number;
+  /** Options and preprocessing, plain data. */
+  readonly options: unknown;
+}
+
+/** What a field of the manifest is called in messages. */
+const fields = { model: "the model", data: "the calibration data", options: "the options" } as const;
+type Manifest = Record<keyof typeof fields, string>;
+
+/**
+ * Opens a folder of checkpoints, made if it is not there.
+ *
+ * @throws HalftoneError OPTION_INVALID when it was written by a run of another model, data or options, naming which
+ */
+export async function openCheckpoints(folder: string, identity: RunIdentity): Promise<CheckpointStore> {
+  const manifest: Manifest = {
+    model: await sha256(identity.model),
+    data: await fingerprint(identity.dataset, Math.min(identity.samples, identity.dataset.length)),
+    options: JSON.stringify(identity.options),
+  };
+  await mkdir(folder, { recursive: true });
+  const path = `${folder}/run.json`;
+  if (await exists(path)) refuseOthers(folder, JSON.parse(await readText(path)), manifest);
+  else await writeWhole(path, `${JSON.stringify(manifest, null, 2)}\n`);
+  const fileOf = (part: number): string => `${folder}/part-${part}.json`;
+  return {
+    async load(part) {
+      return (await exists(fileOf(part))) ? parse(await readText(fileOf(part))) : undefined;
+    },
+    save: (part, checkpoint) => writeWhole(fileOf(part), serialize(checkpoint)),
+  };
+}
+
+function refuseOthers(folder: string, found: Partial<Manifest>, expected: Manifest): void {
+  for (const [key, name] of Object.entries(fields) as [keyof Manifest, string][]) {
+    if (found[key] === expected[key]) continue;
+    throw new HalftoneError(
+      "OPTION_INVALID",
+      `--checkpoints ${folder}`,
+      `parts learned with another ${name.slice("the ".length)}`,
+      `${name} of this run`,
+      "Name another folder, or remove this one.",
+    );
+  }
+}
+
+/** One hash of all samples in the order they are learned from. */
+async function fingerprint(dataset: Dataset, samples: number): Promise<string> {
+  const hashes: string[] = [];
+  for (let start = 0; start < samples; start += 64) {
+    for (const { bytes } of await readSpread(dataset, start, Math.min(start + 64, samples), samples)) hashes.push(await sha256(bytes));
+  }
+  return sha256(new TextEncoder().encode(hashes.join()));
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+const pack = (values: Int8Array | Float32Array): string =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
+const unpack = (text: string): ArrayBuffer => Uint8Array.from(Buffer.from(text, "base64")).buffer;
+
+/** Numbers keep their bits: codes and float32 scales as base64, float64 step sizes in the shortest decimals that read back. */
+export function serialize({ weights, scales, undecided }: Checkpoint): string {
+  const rows = [...weights].map(([name, { codes, scale, levels }]) => [name, pack(codes), pack(scale), levels ? pack(levels) : null]);
+  return JSON.stringify({ weights: rows, scales: [...scales], undecided });
+}
+
+export function parse(text: string): Checkpoint {
+  const { weights, scales, undecided } = JSON.parse(text) as {
+    weights: [string, string, string, string | null][];
+    scales: [string, number][];
+    undecided: number;
+  };
+  return {
+    weights: new Map(
+      weights.map(([name, codes, scale, levels]) => [
+        name,
+        {
+          codes: new Int8Array(unpack(codes)),
+          scale: new Float32Array(unpack(scale)),
+          levels: levels === null ? undefined : new Int8Array(unpack(levels)),
+        },
+      ]),
+    ),
+    scales: new Map(scales),
+    undecided,
+  };
+}
