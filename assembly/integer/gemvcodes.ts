@@ -141,7 +141,8 @@ function looked(a: usize, w: usize, end: usize, table: v128, base: v128, bias: u
 // Tables of partial sums ----------------------------------------------------------------------------------------------------------
 
 /**
- * The sums of all 16 subsets of each 4 neighbours of a row: low bytes, then high bytes.
+ * The sums of all 16 subsets of each 4 neighbours of a row, 512 added so that none is negative: low 5 bits, then high 5 bits. So bytes
+ * hold the sum of 8 of them, and their 16-bit lanes come apart only once in 8.
  *
  * @param a      int16[4 · groups], |a| ≤ 128
  * @param tables uint8[groups][2][16]
@@ -150,19 +151,20 @@ export function partialSums(a: usize, tables: usize, groups: i32): void {
   const m0 = i8x16(0, 0, -1, -1, 0, 0, -1, -1, 0, 0, -1, -1, 0, 0, -1, -1);
   const m1 = i8x16(0, 0, 0, 0, -1, -1, -1, -1, 0, 0, 0, 0, -1, -1, -1, -1);
   const m2 = i8x16(0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1);
-  const lowByte = v128.load32_splat(byteOf16);
+  const low = i16x8.splat(31);
+  const offset = i16x8.splat(512);
   for (const end = a + (groups << 3); a < end; a += 8, tables += 32) {
     const s = i16x8.add(
       i16x8.add(v128.and(v128.load16_splat(a), m0), v128.and(v128.load16_splat(a, 2), m1)),
-      v128.and(v128.load16_splat(a, 4), m2),
+      i16x8.add(v128.and(v128.load16_splat(a, 4), m2), offset),
     );
     const t = i16x8.add(s, v128.load16_splat(a, 6));
-    v128.store(tables, i8x16.narrow_i16x8_u(v128.and(s, lowByte), v128.and(t, lowByte)));
-    v128.store(tables, i8x16.narrow_i16x8_s(i16x8.shr_s(s, 8), i16x8.shr_s(t, 8)), 16);
+    v128.store(tables, i8x16.narrow_i16x8_u(v128.and(s, low), v128.and(t, low)));
+    v128.store(tables, i8x16.narrow_i16x8_u(i16x8.shr_u(s, 5), i16x8.shr_u(t, 5)), 16);
   }
 }
 
-/** |Σ of a table's entry| ≤ 4 · 128: so many of them fit int16. */
+/** A table's entries are at most 1020: so many of them fit 16 bits, and so many tables the first-level cache. */
 const sumsPerWord = 64;
 
 /**
@@ -171,7 +173,9 @@ const sumsPerWord = 64;
  *
  * @param a       int16[4 · groups, rounded up to 8, the rest 0]
  * @param tables  from partialSums
- * @param bits    uint8[panels / 4][planes][groups][16]: byte j holds the indices of channels j (low 4 bits) and 16 + j
+ * @param bits    uint8[blocks of 64 groups][quads][planes][groups of the block][16]: bytes 2j and 2j + 1 hold the indices of channels j and j + 8 (low 4 bits) and
+ *                j + 16 and j + 24
+ * @param quads   fours of panels in all; the product begins with number `quad`
  * @param factors int32[planes]
  * @param acc     int32[panels][…]: the first row of every panel is written; room for a multiple of 4
  */
@@ -179,6 +183,8 @@ export function gemvSums(
   a: usize,
   tables: usize,
   bits: usize,
+  quads: i32,
+  quad: i32,
   groups: i32,
   planes: i32,
   first: i32,
@@ -189,18 +195,16 @@ export function gemvSums(
   panels: i32,
 ): void {
   const zero = i32x4.splat(0);
-  const base = i32x4.splat(first * sum(a, ((groups << 2) + 7) & ~7));
-  for (let n = 0; n < panels; n += 4, bias += 128, acc += panelPitch << 2) {
-    for (let i: usize = 0, to = acc; i < 128; i += 32, to += panelPitch) store(to, bias + i, base, zero, zero);
-    for (let p = 0; p < planes; p++) {
-      const factor = v128.load32_splat(factors + (p << 2));
-      let t = tables;
-      for (let g = 0; g < groups; g += sumsPerWord) {
-        const bytes = min(groups - g, sumsPerWord) << 4;
-        sums(t, bits, bits + bytes, factor, acc, panelPitch);
-        bits += bytes;
-        t += bytes << 1;
-      }
+  let all = 0;
+  for (let p = 0; p < planes; p++) all += load<i32>(factors + (p << 2));
+  const base = i32x4.splat(first * sum(a, ((groups << 2) + 7) & ~7) - all * (groups << 9));
+  const fours = (panels + 3) >> 2;
+  for (let n = 0, to = acc; n < fours << 2; n++, bias += 32, to += panelPitch) store(to, bias, base, zero, zero);
+  for (let g = 0; g < groups; g += sumsPerWord, tables += sumsPerWord << 5) {
+    const bytes = min(groups - g, sumsPerWord) << 4;
+    let w = bits + quads * planes * (g << 4) + quad * planes * bytes;
+    for (let n = 0, to = acc; n < fours; n++, to += panelPitch << 2) {
+      for (let p = 0; p < planes; p++, w += bytes) sums(tables, w, w + bytes, v128.load32_splat(factors + (p << 2)), to, panelPitch);
     }
   }
 }
@@ -212,21 +216,28 @@ function sums(t: usize, w: usize, end: usize, factor: v128, to: usize, panelPitc
   let s2 = s0;
   let s3 = s0;
   do {
-    const v = v128.load(w);
-    const t0 = v128.load(t);
-    const t1 = v128.load(t, 16);
-    let i = v128.and(v, low);
-    let l = i8x16.swizzle(t0, i);
-    let h = i8x16.swizzle(t1, i);
-    s0 = i16x8.add(s0, v128.shuffle<i8>(l, h, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    s1 = i16x8.add(s1, v128.shuffle<i8>(l, h, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    i = v128.and(i16x8.shr_u(v, 4), low);
-    l = i8x16.swizzle(t0, i);
-    h = i8x16.swizzle(t1, i);
-    s2 = i16x8.add(s2, v128.shuffle<i8>(l, h, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    s3 = i16x8.add(s3, v128.shuffle<i8>(l, h, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    w += 16;
-    t += 32;
+    let l0 = i8x16.splat(0);
+    let l1 = l0;
+    let h0 = l0;
+    let h1 = l0;
+    const stop = min(w + 128, end);
+    do {
+      const v = v128.load(w);
+      const t0 = v128.load(t);
+      const t1 = v128.load(t, 16);
+      let i = v128.and(v, low);
+      l0 = i8x16.add(l0, i8x16.swizzle(t0, i));
+      h0 = i8x16.add(h0, i8x16.swizzle(t1, i));
+      i = v128.and(i16x8.shr_u(v, 4), low);
+      l1 = i8x16.add(l1, i8x16.swizzle(t0, i));
+      h1 = i8x16.add(h1, i8x16.swizzle(t1, i));
+      w += 16;
+      t += 32;
+    } while (w < stop);
+    s0 = i16x8.add(s0, even(l0, h0));
+    s1 = i16x8.add(s1, odd(l0, h0));
+    s2 = i16x8.add(s2, even(l1, h1));
+    s3 = i16x8.add(s3, odd(l1, h1));
   } while (w < end);
   gather(to, s0, factor);
   to += panelPitch;
@@ -237,52 +248,17 @@ function sums(t: usize, w: usize, end: usize, factor: v128, to: usize, panelPitc
   gather(to, s3, factor);
 }
 
-function sumsU(t: usize, w: usize, end: usize, factor: v128, to: usize, panelPitch: i32): void {
-  const low = v128.load32_splat(lowOf8);
-  let s0 = i16x8.splat(0);
-  let s1 = s0;
-  let s2 = s0;
-  let s3 = s0;
-  do {
-    const v = v128.load(w);
-    const t0 = v128.load(t);
-    const t1 = v128.load(t, 16);
-    let i = v128.and(v, low);
-    let l = i8x16.swizzle(t0, i);
-    let h = i8x16.swizzle(t1, i);
-    s0 = i16x8.add(s0, v128.shuffle<i8>(l, h, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    s1 = i16x8.add(s1, v128.shuffle<i8>(l, h, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    i = v128.and(i16x8.shr_u(v, 4), low);
-    l = i8x16.swizzle(t0, i);
-    h = i8x16.swizzle(t1, i);
-    s2 = i16x8.add(s2, v128.shuffle<i8>(l, h, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    s3 = i16x8.add(s3, v128.shuffle<i8>(l, h, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    const v2 = v128.load(w, 16);
-    const t2 = v128.load(t, 32);
-    const t3 = v128.load(t, 48);
-    i = v128.and(v2, low);
-    l = i8x16.swizzle(t2, i);
-    h = i8x16.swizzle(t3, i);
-    s0 = i16x8.add(s0, v128.shuffle<i8>(l, h, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    s1 = i16x8.add(s1, v128.shuffle<i8>(l, h, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    i = v128.and(i16x8.shr_u(v2, 4), low);
-    l = i8x16.swizzle(t2, i);
-    h = i8x16.swizzle(t3, i);
-    s2 = i16x8.add(s2, v128.shuffle<i8>(l, h, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
-    s3 = i16x8.add(s3, v128.shuffle<i8>(l, h, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
-    w += 32;
-    t += 64;
-  } while (w < end);
-  gather(to, s0, factor);
-  to += panelPitch;
-  gather(to, s1, factor);
-  to += panelPitch;
-  gather(to, s2, factor);
-  to += panelPitch;
-  gather(to, s3, factor);
+/** low + 32 · high of the even bytes. */
+function even(low: v128, high: v128): v128 {
+  const mask = i16x8.splat(255);
+  return i16x8.add(v128.and(low, mask), i16x8.shl(v128.and(high, mask), 5));
+}
+
+function odd(low: v128, high: v128): v128 {
+  return i16x8.add(i16x8.shr_u(low, 8), i16x8.shl(i16x8.shr_u(high, 8), 5));
 }
 
 function gather(to: usize, s: v128, factor: v128): void {
-  v128.store(to, i32x4.add(v128.load(to), i32x4.mul(i32x4.extend_low_i16x8_s(s), factor)));
-  v128.store(to, i32x4.add(v128.load(to, 16), i32x4.mul(i32x4.extend_high_i16x8_s(s), factor)), 16);
+  v128.store(to, i32x4.add(v128.load(to), i32x4.mul(i32x4.extend_low_i16x8_u(s), factor)));
+  v128.store(to, i32x4.add(v128.load(to, 16), i32x4.mul(i32x4.extend_high_i16x8_u(s), factor)), 16);
 }

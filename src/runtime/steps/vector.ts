@@ -65,9 +65,8 @@ function bitPlanes({ layer: { program, kernels, count }, coded: { levels, indice
   return {
     begin: () => program.call(kernels.partialSums, a, tables, groups),
     panels(p0, p1, acc) {
-      const from = plus(bits, (p0 / panelGroup) * planes.length * groups * 16);
-      const b = plus(bias, p0 * 32);
-      program.call(kernels.gemvSums, a, tables, from, groups, planes.length, l0, factors, b, acc, panelBytes, p1 - p0);
+      const place = [Math.ceil(count / groupChannels), p0 / panelGroup, groups, planes.length] as const;
+      program.call(kernels.gemvSums, a, tables, bits, ...place, l0, factors, plus(bias, p0 * 32), acc, panelBytes, p1 - p0);
     },
   };
 }
@@ -127,16 +126,27 @@ function vector(layer: Layer): Producer {
   };
 }
 
-/** [O][k] → uint8[groups of 32 channels][planes][k / 4][16]: byte j holds 4 neighbours' bits of channel j, and above of 16 + j. */
+/** Neighbours of 4 that gemvSums takes before it goes on to other channels. */
+const blockQuads = 64;
+
+/**
+ * [O][k] → uint8[blocks of k][groups of 32 channels][planes][k / 4 of the block][16], as gemvSums: bytes 2j and 2j + 1 hold 4 neighbours'
+ * bits of channels j, j + 8.
+ */
 function packPlanes(indices: Uint8Array, outputs: number, k: number, masks: readonly number[]): Uint8Array {
   const quads = Math.ceil(k / 4);
-  const packed = new Uint8Array(Math.ceil(outputs / groupChannels) * masks.length * quads * 16);
+  const groups = Math.ceil(outputs / groupChannels);
+  const packed = new Uint8Array(groups * masks.length * quads * 16);
   for (let o = 0; o < outputs; o++) {
     const [group, channel] = [Math.floor(o / groupChannels), o % groupChannels];
     for (const [plane, mask] of masks.entries()) {
-      const to = (group * masks.length + plane) * quads * 16 + (channel & 15);
       for (let i = 0; i < k; i++) {
-        if ((indices[o * k + i]! & mask) === mask) packed[to + (i >> 2) * 16]! |= 1 << ((channel >> 4) * 4 + (i & 3));
+        if ((indices[o * k + i]! & mask) !== mask) continue;
+        const quad = i >> 2;
+        const first = quad - (quad % blockQuads);
+        const length = Math.min(quads - first, blockQuads);
+        const row = groups * masks.length * first + (group * masks.length + plane) * length + (quad - first);
+        packed[row * 16 + (channel & 7) * 2 + ((channel >> 3) & 1)]! |= 1 << ((channel >> 4) * 4 + (i & 3));
       }
     }
   }
