@@ -73,7 +73,7 @@ function bitPlanes({ layer: { program, kernels, count }, coded: { levels, indice
 
 function evenLevels({ layer: { program, kernels, count }, coded: { levels, indices }, a, k, bias }: Task): Products {
   const pairs = Math.ceil(k / 2);
-  const codes = program.constant(packNibbles(indices, count, k));
+  const codes = program.constant(packNibbles(indices, count, k, 8));
   return {
     panels(p0, p1, acc) {
       const from = plus(codes, p0 * pairs * 8);
@@ -84,7 +84,7 @@ function evenLevels({ layer: { program, kernels, count }, coded: { levels, indic
 
 function anyLevels({ layer: { program, kernels, count }, coded: { levels, indices }, a, k, bias }: Task): Products {
   const pairs = Math.ceil(k / 2);
-  const codes = program.constant(packNibbles(indices, count, k));
+  const codes = program.constant(packNibbles(indices, count, k, 0));
   const table = program.constant(Uint8Array.from({ length: 16 }, (_, i) => (levels[i] ?? 0) + 128));
   return {
     panels(p0, p1, acc) {
@@ -155,16 +155,17 @@ function packPlanes(indices: Uint8Array, outputs: number, k: number, masks: read
 
 /**
  * [O][k] → uint16[groups of 32 channels][k / 2][2][4][2], as gemvLinear: lane (h, c, e) holds k = 2 · pair + e of channels
- * 16h + c + 0, 4, 8, 12.
+ * 16h + c + 0, 4, 8, 12, the last xor `highest`.
  */
-function packNibbles(indices: Uint8Array, outputs: number, k: number): Uint8Array {
+function packNibbles(indices: Uint8Array, outputs: number, k: number, highest: number): Uint8Array {
   const pairs = Math.ceil(k / 2);
   const packed = new Uint8Array(Math.ceil(outputs / groupChannels) * pairs * 32);
   for (let o = 0; o < outputs; o++) {
     const [group, channel] = [Math.floor(o / groupChannels), o % groupChannels];
     const place = (channel >> 2) & 3;
     const to = group * pairs * 32 + (channel >> 4) * 16 + (channel & 3) * 4 + (place >> 1);
-    for (let i = 0; i < k; i++) packed[to + (i >> 1) * 32 + (i & 1) * 2]! |= indices[o * k + i]! << ((place & 1) * 4);
+    for (let i = 0; i < k; i++)
+      packed[to + (i >> 1) * 32 + (i & 1) * 2]! |= (place === 3 ? indices[o * k + i]! ^ highest : indices[o * k + i]!) << ((place & 1) * 4);
   }
   return packed;
 }
