@@ -47,7 +47,7 @@ export {
   type GramReconstructionOptions,
   type LayerReport,
   reconstructGram,
-} from "./reconstruct/gram/reconstruct.ts";
+} from "./gram.ts";
 export { createSession, type Session, type SessionOptions } from "./runtime/index.ts";
 export { createExecutor, defaultWorkers, type ExecutorOptions } from "./tasks/executors/index.ts";
 export type { Executor, Progress, WorkOptions } from "./tasks/types.ts";

@@ -6,6 +6,7 @@ import { assert, HalftoneError } from "./errors.ts";
 import type { Encoding } from "./formats/encoding.ts";
 import { quantizeOne, tensorEncoding, unsignedCodes } from "./formats/linear.ts";
 import { quantizeWeights } from "./formats/weights.ts";
+import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
 import type { Graph, GraphNode } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
@@ -76,6 +77,11 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       labels: input.labels,
     },
   };
+  if (method.gram) {
+    const { samples, residual } = chosen;
+    const { quantized } = await reconstructGram(nearest, input, { ...method.gram, samples, residual }, work);
+    return quantized;
+  }
   if (method.parametrization === "nearest") return nearest;
   const { signal, onPart, checkpoints, onProgress } = work;
   const source = sampleSource(input, nearest.graph, Math.min(chosen.samples, input.dataset.length));

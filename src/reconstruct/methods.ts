@@ -1,5 +1,6 @@
 // The columns of the table of methods. A method is a row of them; nothing else distinguishes AdaRound from QDrop.
 import type { WeightRange } from "../formats/weights.ts";
+import type { GramMethod } from "./gram/round.ts";
 import type { OptimizerName } from "./optimizers.ts";
 import type { Temperature } from "./schedules.ts";
 
@@ -46,4 +47,6 @@ export interface Method {
   readonly weightRange: WeightRange;
   /** Share of quantized elements in a unit's input while it learns; the others are the float network's. 1: the quantized prefix alone. */
   readonly inputKeep: number;
+  /** Codes from Gram matrices, without gradients: the cells of the schedule then stay unused. */
+  readonly gram?: GramMethod | undefined;
 }

@@ -1,4 +1,5 @@
 // One row per published method, with the settings of its released code. A row is data: no code may ask for a preset by name.
+import type { GramMethod } from "./gram/round.ts";
 import type { Method, Schedule } from "./methods.ts";
 import { defaultTemperature } from "./schedules.ts";
 
@@ -16,7 +17,28 @@ const schedule: Schedule = {
 const squares = { kind: "output", p: 2 } as const;
 const float = { kind: "float" } as const;
 
-export type PresetName = "nearest" | "adaround" | "brecq" | "qdrop" | "flexround" | "pd-quant" | "power" | "nupes";
+const gramRow = (gram: GramMethod): Method => ({
+  parametrization: "nearest",
+  objective: squares,
+  scope: "layer",
+  activations: float,
+  schedule: { ...schedule, iterations: 0 },
+  weightRange: "mse",
+  inputKeep: 1,
+  gram,
+});
+
+export type PresetName =
+  | "nearest"
+  | "adaround"
+  | "brecq"
+  | "qdrop"
+  | "flexround"
+  | "pd-quant"
+  | "power"
+  | "nupes"
+  | "gptq"
+  | "gptq-descent";
 
 export const presets: Readonly<Record<PresetName, Method>> = {
   nearest: {
@@ -98,4 +120,8 @@ export const presets: Readonly<Record<PresetName, Method>> = {
     weightRange: "mse",
     inputKeep: 1,
   },
+  /** Frantar et al. 2022, with the inputs of the quantized network, columns by falling input power, and the best biases. */
+  gptq: gramRow({ inputs: "quantized", start: "gptq", order: "activation", sweeps: 0, damping: 0.01 }),
+  /** Followed by coordinate descent (Behdin et al. 2023) until no code moves. */
+  "gptq-descent": gramRow({ inputs: "quantized", start: "gptq", order: "activation", sweeps: 20, damping: 0.01 }),
 };

@@ -4,18 +4,8 @@
 // float network say the same.
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
-import { openData } from "../../dist/src/cli/data-flags.js";
-import {
-  createExecutor,
-  evaluate,
-  lower,
-  prepare,
-  quantize,
-  readModel,
-  readPreprocessorConfig,
-  reconstructGram,
-  writePlan,
-} from "../../dist/src/index.js";
+import { openData, readPreprocessing } from "../../dist/src/cli/data-flags.js";
+import { createExecutor, evaluate, lower, quantize, readPreprocessorConfig, reconstructGram, writePlan } from "../../dist/src/index.js";
 
 const data = process.env.HALFTONE_DATA;
 if (!data) throw new Error("HALFTONE_DATA is not set: it names the folder with the networks and their data");
@@ -27,6 +17,7 @@ const { values: flags, positionals } = parseArgs({
     workers: { type: "string", default: "2" },
     limit: { type: "string" },
     layers: { type: "boolean" },
+    zeros: { type: "string", default: "affine" },
   },
 });
 
@@ -68,7 +59,6 @@ const methods = {
   "gptq-descent": {},
 };
 
-const weighted = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 const wanted = positionals.length > 0 ? positionals : networks.map(({ name }) => name);
 const executor = await createExecutor({ workers: Number(flags.workers) });
 const limit = flags.limit === undefined ? undefined : Number(flags.limit);
@@ -95,13 +85,10 @@ for (const network of networks) {
   if (!wanted.some((name) => network.name === name)) continue;
   const model = new Uint8Array(readFileSync(`${data}/${network.name}/model.onnx`));
   const dataset = await openData(`${data}/${network.data}`, 0);
-  const settings =
-    network.preprocessing ?? readPreprocessorConfig(JSON.parse(readFileSync(`${data}/${network.config}`, "utf8")), network.config);
-  const layers = prepare(readModel(model)).nodes.filter(({ op }) => weighted.has(op));
+  const settings = network.preprocessing ?? (await readPreprocessing({ preprocess: `${data}/${network.config}` }, dataset));
   for (const bits of flags.bits.split(",")) {
     const [weights, activations] = bits.split("/").map(Number);
-    const overrides = [layers[0], layers.at(-1)].map(({ name }) => ({ nodes: name, set: { weights: 8 } }));
-    const options = { weights, activations, samples: network.samples, overrides };
+    const options = { weights, activations, samples: network.samples, weightZeros: flags.zeros };
     const started = performance.now();
     const start = await quantize({ model, name: network.name, dataset, preprocessing: settings }, options, { executor });
     const calibrated = (performance.now() - started) / 1000;

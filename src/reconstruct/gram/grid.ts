@@ -1,7 +1,7 @@
 // The numbers a weight may become: for each row (output channel) a scale and a zero point over one table of integer levels.
 import { assert } from "../../errors.ts";
 import type { Encoding } from "../../formats/encoding.ts";
-import { roundHalfEven } from "../../formats/rounding.ts";
+import { clamp, roundHalfEven } from "../../formats/rounding.ts";
 
 /** Real number of a level l of row r in group g: scale[r·groups + g] · (l − zero[r·groups + g]). */
 export interface Grid {
@@ -24,7 +24,7 @@ export function levelOf({ levels, scale, zero }: Grid, s: number, w: number): nu
   const quotient = w / scale[s]!;
   if (levels instanceof Float64Array) return nearestIn(levels, quotient + zero[s]!);
   const level = roundHalfEven(quotient) + zero[s]!;
-  return level < levels.lo ? levels.lo : level > levels.hi ? levels.hi : level;
+  return clamp(level, levels.lo, levels.hi);
 }
 
 function nearestIn(levels: Float64Array, x: number): number {

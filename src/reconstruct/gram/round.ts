@@ -21,6 +21,15 @@ export interface RoundMethod {
   readonly damping: number;
 }
 
+/** How codes are found, and from which inputs. */
+export interface GramMethod extends RoundMethod {
+  /**
+   * float: every layer as the float network feeds it; one pass over the data.
+   * quantized: as the quantized network feeds it once everything before is settled; one pass for each depth, or `passes`.
+   */
+  readonly inputs: "float" | "quantized";
+}
+
 export interface RoundInput {
   /** [groups · rows][columns] */
   readonly weights: Float64Array;

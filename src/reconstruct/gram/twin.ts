@@ -3,6 +3,21 @@
 import type { Fact, Graph, GraphNode, Tensor } from "../../graph/types.ts";
 import { subgraph } from "../../graph/subgraph.ts";
 
+/** An activation with codes: real = step · (code − zero), lo ≤ code ≤ hi. */
+export interface ActivationSite {
+  readonly value: string;
+  readonly step: number;
+  readonly zero: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/** The quantized network so far. Its numbers are float32 beside it, at offsets counted in floats. */
+export interface TwinOptions {
+  readonly sites: readonly ActivationSite[];
+  readonly settled: readonly { readonly node: string; readonly weights: number; readonly bias?: number | undefined }[];
+}
+
 /** Weights and bias of a node whose codes are settled. */
 export interface Settled {
   readonly weights: Tensor;

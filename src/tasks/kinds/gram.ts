@@ -11,18 +11,9 @@ import { Algebra } from "../../reconstruct/gram/algebra.ts";
 import { Gatherer, type Inputs, type LayerSums } from "../../reconstruct/gram/gather.ts";
 import { type LayerView, layerView } from "../../reconstruct/gram/layer.ts";
 import { type RoundInput, type RoundResult, roundLayer } from "../../reconstruct/gram/round.ts";
-import { partOf, type Settled, twinGraph, twinName } from "../../reconstruct/gram/twin.ts";
+import { partOf, type Settled, type TwinOptions, twinGraph, twinName } from "../../reconstruct/gram/twin.ts";
 import type { TaskKind } from "../kinds.ts";
 import { batchSize } from "./models.ts";
-
-/** An activation with codes: real = step · (code − zero), lo ≤ code ≤ hi. */
-export interface ActivationSite {
-  readonly value: string;
-  readonly step: number;
-  readonly zero: number;
-  readonly lo: number;
-  readonly hi: number;
-}
 
 export interface GramOptions {
   /** Names of the nodes whose inputs are gathered. */
@@ -30,12 +21,6 @@ export interface GramOptions {
   readonly preprocessing: Preprocessing;
   /** Absent: the float network alone. */
   readonly twin?: TwinOptions | undefined;
-}
-
-/** The quantized network so far. Its numbers are float32 in the second shared input, at offsets counted in floats. */
-export interface TwinOptions {
-  readonly sites: readonly ActivationSite[];
-  readonly settled: readonly { readonly node: string; readonly weights: number; readonly bias?: number | undefined }[];
 }
 
 /** A leaf: samples whose sums are made in one piece. */

@@ -1,11 +1,13 @@
 // Sums of products of layers' inputs over the calibration samples: leaves of 8 samples, added in their order.
-import type { Dataset, Preprocessing } from "../../data/types.ts";
-import { readSpread } from "../../data/spread.ts";
-import { throwIfAborted } from "../../errors.ts";
-import type { Blob, Executor, Task } from "../../tasks/types.ts";
-import type { GramOptions, GramResult, TwinOptions } from "../../tasks/kinds/gram.ts";
-import type { LayerSums } from "./gather.ts";
-import type { LayerView } from "./layer.ts";
+import type { Dataset, Preprocessing } from "./data/types.ts";
+import { readSpread } from "./data/spread.ts";
+import { throwIfAborted } from "./errors.ts";
+import type { Blob, Executor, Task } from "./tasks/types.ts";
+import { blobOf } from "./tasks/hash.ts";
+import type { GramOptions, GramResult } from "./tasks/kinds/gram.ts";
+import type { LayerSums } from "./reconstruct/gram/gather.ts";
+import type { TwinOptions } from "./reconstruct/gram/twin.ts";
+import type { LayerView } from "./reconstruct/gram/layer.ts";
 
 /** Samples whose sums are made in one piece: whoever adds up, the same numbers are added in the same order. */
 const leaf = 8;
@@ -31,12 +33,12 @@ export interface GatherRun {
 export async function gatherSums(
   run: GatherRun,
   layers: readonly LayerView[],
-  twin?: { readonly options: TwinOptions; readonly numbers: Blob },
+  twin?: { readonly options: TwinOptions; readonly numbers: Uint8Array },
 ): Promise<Map<string, LayerSums>> {
   const { dataset, executor, preprocessing, signal } = run;
   const total = Math.min(run.samples, dataset.length);
   const options: GramOptions = { layers: layers.map(({ node }) => node.name), preprocessing, twin: twin?.options };
-  const shared = twin ? [run.model, twin.numbers] : [run.model];
+  const shared = twin ? [run.model, await blobOf(twin.numbers)] : [run.model];
   const sums: LayerSums[] = [];
 
   async function* tasks(): AsyncGenerator<Task> {

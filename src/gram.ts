@@ -1,0 +1,112 @@
+// A network's weights rounded from Gram matrices, layer by layer: statistics from streamed samples, codes in closed form.
+import type { Dataset, Preprocessing } from "./data/types.ts";
+import { HalftoneError } from "./errors.ts";
+import type { ResidualMode } from "./quantized/fusions.ts";
+import type { Quantized } from "./quantized/types.ts";
+import { type LayerView, layerView } from "./reconstruct/gram/layer.ts";
+import { affordablePasses, depths, passesOf } from "./reconstruct/gram/passes.ts";
+import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
+import { State } from "./reconstruct/gram/state.ts";
+import { type GatherRun, gatherSums } from "./statistics.ts";
+import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
+
+export interface GramData {
+  /** The model file that `quantized` was made of. */
+  readonly model: Uint8Array;
+  readonly dataset: Dataset;
+  readonly preprocessing: Preprocessing;
+}
+
+export interface GramReconstructionOptions extends Partial<GramMethod> {
+  /** Passes over the data at most; by default as many as a fixed number of products allows. */
+  readonly passes?: number | undefined;
+  /** Leave biases as they are. */
+  readonly keepBias?: boolean | undefined;
+  readonly samples?: number | undefined;
+  /** How residual sums will be made. */
+  readonly residual?: ResidualMode | undefined;
+}
+
+/** What became of one layer. */
+export interface LayerReport {
+  readonly node: string;
+  /** Squared output error beyond that of the best real weights, over the output's power: nearest codes, and those chosen. */
+  readonly errorBefore: number;
+  readonly errorAfter: number;
+  /** Share of codes that are not the nearest ones. */
+  readonly moved: number;
+  readonly damping: number;
+  readonly drift: number;
+}
+
+export interface GramReconstruction {
+  readonly quantized: Quantized;
+  readonly layers: readonly LayerReport[];
+}
+
+/** GPTQ with columns by falling input power, then coordinate descent. */
+const defaultMethod: GramMethod = { inputs: "quantized", start: "gptq", order: "activation", sweeps: 20, damping: 0.01 };
+const defaultSamples = 512;
+
+/**
+ * Chooses the weights' codes anew and, where a layer has a constant bias, its int32 codes with them. Scales and activations stay.
+ * Layers without the form of a matrix (transposed convolutions) keep their codes. The result does not depend on the number of workers.
+ *
+ * @throws HalftoneError OPTION_INVALID, NOT_FINITE, and those of data, model and engine; CANCELLED
+ */
+export async function reconstructGram(
+  quantized: Quantized,
+  data: GramData,
+  options: GramReconstructionOptions = {},
+  work: WorkOptions = {},
+): Promise<GramReconstruction> {
+  const { graph } = quantized;
+  const { inputs = defaultMethod.inputs, samples = defaultSamples, keepBias = false, residual = "wide" } = options;
+  const method: RoundMethod = {
+    start: options.start ?? defaultMethod.start,
+    order: options.order ?? defaultMethod.order,
+    sweeps: options.sweeps ?? defaultMethod.sweeps,
+    damping: options.damping ?? defaultMethod.damping,
+  };
+  if (options.passes !== undefined && !(Number.isInteger(options.passes) && options.passes > 0))
+    throw new HalftoneError("OPTION_INVALID", "passes", String(options.passes), "a whole number, 1 or more");
+  const views = graph.nodes.flatMap((node) => {
+    const view = quantized.weights.has(node.name) ? layerView(graph, node) : undefined;
+    return view ? [view] : [];
+  });
+  const layers = depths(graph, views);
+  const total = Math.min(samples, data.dataset.length);
+  const passes = inputs === "float" ? [layers.flat()] : passesOf(layers, options.passes ?? affordablePasses(graph, views, total));
+  const report = createMeter("reconstruct", passes.length * total, work.onProgress);
+  const executor = work.executor ?? (await createExecutor({ workers: 0 }));
+  const state = new State(quantized, residual);
+  const reports: LayerReport[] = [];
+  try {
+    const model = await blobOf(data.model);
+    for (const [p, pass] of passes.entries()) {
+      const run: GatherRun = { ...data, model, samples, executor, signal: work.signal, onSamples: (done) => report(p * total + done) };
+      const sums = await gatherSums(run, pass, inputs === "float" ? undefined : state.twin());
+      await executor.run<RoundResult>(
+        (function* (): Generator<Task> {
+          for (const view of pass) {
+            const payload = state.inputOf(view, sums.get(view.node.name)!, inputs === "quantized", !keepBias, method);
+            yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${view.node.name}'` };
+          }
+        })(),
+        (result, i) => {
+          const view = pass[i]!;
+          state.settle(view, result, !keepBias);
+          reports.push(reportOf(view, result));
+        },
+        { signal: work.signal },
+      );
+    }
+  } finally {
+    if (!work.executor) await executor.close();
+  }
+  return { quantized: state.result(), layers: reports };
+}
+
+function reportOf({ node, groups, rows, columns }: LayerView, { before, after, moved, damping, drift }: RoundResult): LayerReport {
+  return { node: node.name, errorBefore: before, errorAfter: after, moved: moved / (groups * rows * columns), damping, drift };
+}
