@@ -51,6 +51,59 @@ export function depthwise(
 }
 
 /**
+ * Any window with weights in [−127, 127]: products fit int16 and so do sums of two (2 · 128 · 127 < 2¹⁵). Taps in pairs along a row.
+ * Parameters as above.
+ */
+export function depthwisePairs(
+  from: usize,
+  rows: i32,
+  columns: i32,
+  xStep: i32,
+  yStep: i32,
+  kh: i32,
+  kw: i32,
+  xTap: i32,
+  yTap: i32,
+  w: usize,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
+): void {
+  const wBytes = (kh * kw) << 3;
+  for (let n = 0; n < panels; n++, from += 8, w += wBytes, bias += 32, acc += panelPitch) {
+    const b0 = v128.load(bias);
+    const b1 = v128.load(bias, 16);
+    let to = acc;
+    for (let y = 0, row = from; y < rows; y++, row += yStep) {
+      for (let x = 0, window = row; x < columns; x++, window += xStep, to += 32) {
+        let c0 = b0;
+        let c1 = b1;
+        let weights = w;
+        for (let i = 0, taps = window; i < kh; i++, taps += yTap) {
+          let tap = taps;
+          let j = 1;
+          for (; j < kw; j += 2, tap += xTap << 1, weights += 16) {
+            const first = i16x8.mul(v128.load8x8_s(tap), v128.load8x8_s(weights));
+            const pair = i16x8.add(first, i16x8.mul(v128.load8x8_s(tap + xTap), v128.load8x8_s(weights, 8)));
+            c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(pair));
+            c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(pair));
+          }
+          if (j == kw) {
+            const last = i16x8.mul(v128.load8x8_s(tap), v128.load8x8_s(weights));
+            c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(last));
+            c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(last));
+            weights += 8;
+          }
+        }
+        v128.store(to, c0);
+        v128.store(to, c1, 16);
+      }
+    }
+  }
+}
+
+/**
  * The 3×3 window with weights in [−127, 127]: products fit int16 and so do sums of two (2 · 128 · 127 < 2¹⁵).
  * Parameters as above.
  */

@@ -23,7 +23,8 @@ export function depthwise(layer: Layer): Producer {
   const panelBytes = sliceRows * columns * 32;
   const weights = program.constant(packChannels(layer));
   const bias = program.constant(packBias(layer));
-  const small = kh === 3 && kw === 3 && layer.weights.every((w) => w !== -128);
+  const small = layer.weights.every((w) => w !== -128);
+  const wide = small ? kernels.depthwisePairs : kernels.depthwise;
   return {
     input: x,
     shape: step,
@@ -37,8 +38,9 @@ export function depthwise(layer: Layer): Producer {
       const first = plus(from, p0 * 8);
       const w = plus(weights, p0 * kh * kw * 8);
       const b = plus(bias, p0 * 32);
-      if (small) program.call(kernels.depthwise3x3, first, r1 - r0, columns, xStep, yStep, xTap, yTap, w, b, acc, panelBytes, p1 - p0);
-      else program.call(kernels.depthwise, first, r1 - r0, columns, xStep, yStep, kh, kw, xTap, yTap, w, b, acc, panelBytes, p1 - p0);
+      if (small && kh === 3 && kw === 3)
+        program.call(kernels.depthwise3x3, first, r1 - r0, columns, xStep, yStep, xTap, yTap, w, b, acc, panelBytes, p1 - p0);
+      else program.call(wide, first, r1 - r0, columns, xStep, yStep, kh, kw, xTap, yTap, w, b, acc, panelBytes, p1 - p0);
     },
   };
 }

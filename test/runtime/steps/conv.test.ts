@@ -214,14 +214,17 @@ test("results from the high 16 bits are right up to the largest factor that leav
   expect(used).toEqual(new Set([true, false]));
 });
 
-test("depthwise 3×3 takes its 16-bit kernel exactly when no weight is −128, and keeps the extremes exact", () => {
-  for (const [lowest, kernel] of [
-    [-127, kernels.depthwise3x3],
-    [-128, kernels.depthwise],
+test("depthwise takes its 16-bit kernels exactly when no weight is −128, and keeps the extremes exact", () => {
+  for (const [side, lowest, kernel] of [
+    [3, -127, kernels.depthwise3x3],
+    [3, -128, kernels.depthwise],
+    [5, -127, kernels.depthwisePairs],
+    [4, -127, kernels.depthwisePairs],
+    [5, -128, kernels.depthwise],
   ] as const) {
-    const shape = { size: [5, 5], inputs: 16, outputs: 16, window: [3, 3], pads: [1, 1, 1, 1], groups: 16 } as const;
+    const shape = { size: [5, 5], inputs: 16, outputs: 16, window: [side, side], pads: [1, 1, 1, 1], groups: 16 } as const;
     const { plan, step } = problem(shape, "accumulator", 1);
-    const weights = new Int8Array(144).map((_, i) => (i % 2 || i < 72 ? lowest : 127));
+    const weights = new Int8Array(16 * side * side).map((_, i) => (i % 2 || i < 8 * side * side ? lowest : 127));
     const extreme = { ...plan, tensors: new Map([...plan.tensors, [step.weights, weights]]) };
     for (const code of [-128, 127]) {
       const given = new Map([[step.input, new Int8Array(400).fill(code)]]);
