@@ -146,8 +146,8 @@ function widthOf(text: string, wrong: (found: string, expected: string) => Halft
 export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): QuantizeOptions {
   const { preprocessing: _, ...fromFile } = recipe;
   const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, seed } = flags;
-  const { iterations, batch, rate, scaleRate, lambda, scope, optimizer, course, drop } = flags;
-  const learning = given({ iterations, batch, rate, scaleRate, lambda, scope, optimizer, course, drop });
+  const { iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
+  const learning = given({ iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop });
   const float = flags.activations === "float";
   const fromFlags: Partial<QuantizeOptions> = {
     samples,

@@ -39,6 +39,7 @@ export interface LearningOptions {
   readonly scaleRate?: number | undefined;
   /** Weight of the rounding regularizer. */
   readonly lambda?: number | undefined;
+  readonly objective?: "output" | "fisher" | "prediction" | undefined;
   readonly scope?: "layer" | "block" | undefined;
   readonly optimizer?: "adam" | "radam" | undefined;
   readonly course?: "constant" | "cosine" | undefined;

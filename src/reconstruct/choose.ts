@@ -2,7 +2,7 @@
 import { HalftoneError } from "../errors.ts";
 import type { LearningOptions, QuantizeOptions } from "../quantized/options.ts";
 import type { Method } from "./methods.ts";
-import { presets } from "./presets.ts";
+import { objectives, presets } from "./presets.ts";
 
 type Check = readonly [holds: (value: unknown) => boolean, expected: string];
 
@@ -20,6 +20,7 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   rate: atLeast0,
   scaleRate: atLeast0,
   lambda: atLeast0,
+  objective: oneOf(...Object.keys(objectives)),
   scope: oneOf("layer", "block"),
   optimizer: oneOf("adam", "radam"),
   course: oneOf("constant", "cosine"),
@@ -42,12 +43,13 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
     if (!check) throw new HalftoneError("OPTION_INVALID", `learning option '${key}'`, "an unknown name", Object.keys(checks).join(", "));
     if (value !== undefined && !check[0](value)) throw new HalftoneError("OPTION_INVALID", `--${key}`, JSON.stringify(value), check[1]);
   }
-  const { scaleRate, scope, drop, parametrization, ...schedule } = defined(learning ?? {});
+  const { scaleRate, objective, scope, drop, parametrization, ...schedule } = defined(learning ?? {});
   const keep = drop === undefined ? undefined : 1 - drop;
   const { activations } = row;
   return {
     ...row,
     scope: scope ?? row.scope,
+    objective: objective ? objectives[objective] : row.objective,
     parametrization: parametrization ?? row.parametrization,
     schedule: { ...row.schedule, ...schedule },
     inputKeep: floatActivations ? 1 : (keep ?? row.inputKeep),

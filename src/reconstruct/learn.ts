@@ -3,7 +3,7 @@ import type { DeviceTensor, Layout } from "../engine/types.ts";
 import { assert } from "../errors.ts";
 import type { SampleCache } from "./cache.ts";
 import type { Method } from "./methods.ts";
-import { lpSumKernel } from "./objectives.ts";
+import { lpSumKernel, weightedSumKernel } from "./objectives.ts";
 import { Moments, optimizers } from "./optimizers.ts";
 import type { Hardened, Parametrization, WeightGrid, WeightLearner } from "./parametrizations/types.ts";
 import { drawWithoutReplacement, drawWithReplacement, limitOf, type Stream, streamOf } from "./random.ts";
@@ -25,8 +25,10 @@ export interface Examples {
   /** Outputs of the float network. */
   readonly targets: ReadonlyMap<string, SampleCache>;
   readonly samples: number;
-  /** The network behind, where the objective asks for it. */
+  /** The network behind, where half of each batch is judged by its answer. */
   readonly suffix?: Suffix | undefined;
+  /** Weights of the outputs' elements, where the objective has them. */
+  readonly importance?: ReadonlyMap<string, SampleCache> | undefined;
 }
 
 export interface LearnHooks {
@@ -132,7 +134,9 @@ function lossGradients(
   for (const [name, whole] of outputs) {
     const output = half(whole, 0);
     const target = feeds.target(name, indices, output.layout);
-    lpSumKernel(unit.kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p);
+    const weight = feeds.importance(name, indices);
+    if (weight) weightedSumKernel(unit.kernels, target.ptr, output.ptr, target.ptr, weight.ptr, output.dims);
+    else lpSumKernel(unit.kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p);
     gradients.set(name, { ...whole, ptr: target.ptr });
   }
   if (suffix && objective.kind === "prediction") {
@@ -212,6 +216,12 @@ class Batches {
     const cache = this.#examples.targets.get(name)!;
     const target = cache.gather(indices, this.#buffer(`target ${name}`, cache), this.#unit.f32);
     return this.#unit.inLayout(target, layout, () => this.#buffer(`converted target ${name}`, cache));
+  }
+
+  /** In the layout of the output they were taken from. */
+  importance(name: string, indices: readonly number[]): DeviceTensor | undefined {
+    const cache = this.#examples.importance?.get(name);
+    return cache?.gather(indices, this.#buffer(`importance ${name}`, cache), this.#unit.f32);
   }
 
   /** Which elements of which activation are quantized in a step. */

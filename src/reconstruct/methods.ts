@@ -7,11 +7,15 @@ import type { Temperature } from "./schedules.ts";
 /** What is learned about a weight. */
 export type ParametrizationName = "nearest" | "sigmoid" | "division" | "power";
 
+export type ObjectiveName = "output" | "fisher" | "prediction";
+
 /** How far an output is from its target. */
 export type Objective =
   /** Σ over channels of |d|^p, averaged over samples and positions. */
   | { readonly kind: "output"; readonly p: number }
-  /** The same plus `weight` times the KL divergence of the network's answer through the float suffix, softened by a temperature. */
+  /** Squares weighted by G², G = |∂KL/∂output| + 1 of the network's answer through the float suffix, taken once before learning. */
+  | { readonly kind: "fisher"; readonly p: 2; readonly temperature: number }
+  /** The first plus `weight` times the KL divergence of the network's answer through the float suffix, softened by a temperature. */
   | { readonly kind: "prediction"; readonly p: number; readonly weight: number; readonly temperature: number };
 
 /** What is learned together: one layer with its activation, or everything between two places where one value alone is alive. */

@@ -181,3 +181,16 @@ export function lpSumKernel(kernels: FloatKernels, d: number, output: number, ta
   const n = product(dims);
   return kernels.lpLoss(d, output, target, n, p, dims[1]! / n);
 }
+
+/** `fisherDiagonal` in float.wasm, all four in one layout: the gradient is written to `d`. */
+export function weightedSumKernel(
+  kernels: FloatKernels,
+  d: number,
+  output: number,
+  target: number,
+  weight: number,
+  dims: readonly number[],
+): number {
+  const n = product(dims);
+  return kernels.weightedLoss(d, output, target, weight, n, dims[1]! / n);
+}

@@ -1,6 +1,6 @@
 // One row per published method, with the settings of its released code. A row is data: no code may ask for a preset by name.
 import type { GramMethod } from "./gram/round.ts";
-import type { Method, Schedule } from "./methods.ts";
+import type { Method, Objective, ObjectiveName, Schedule } from "./methods.ts";
 import { defaultTemperature } from "./schedules.ts";
 
 const schedule: Schedule = {
@@ -14,7 +14,14 @@ const schedule: Schedule = {
   replacement: false,
 };
 
-const squares = { kind: "output", p: 2 } as const;
+/** Fisher weights as in Li et al. 2021 (BRECQ); the prediction difference as in Liu et al. 2023 (PD-Quant, residual networks). */
+export const objectives: Readonly<Record<ObjectiveName, Objective>> = {
+  output: { kind: "output", p: 2 },
+  fisher: { kind: "fisher", p: 2, temperature: 1 },
+  prediction: { kind: "prediction", p: 2, weight: 10, temperature: 4 },
+};
+
+const squares = objectives.output;
 const float = { kind: "float" } as const;
 
 const gramRow = (gram: GramMethod): Method => ({
@@ -93,7 +100,7 @@ export const presets: Readonly<Record<PresetName, Method>> = {
   /** Liu et al. 2023, without its distribution correction. */
   "pd-quant": {
     parametrization: "sigmoid",
-    objective: { kind: "prediction", p: 2, weight: 10, temperature: 4 },
+    objective: objectives.prediction,
     scope: "block",
     activations: { kind: "quantized", keep: 0.5, rate: 4e-5, scaled: false },
     schedule: { ...schedule, rate: 3e-3, replacement: true },

@@ -12,7 +12,8 @@ import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
 import { type Examples, learnUnit } from "./learn.ts";
 import type { Method } from "./methods.ts";
-import { lpSumKernel } from "./objectives.ts";
+import { sizeOf } from "../ops/strided.ts";
+import { fisherWeights, lpSumKernel } from "./objectives.ts";
 import { parametrizations } from "./parametrizations/table.ts";
 import { decodeRows } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
@@ -143,7 +144,7 @@ class Run {
 
   /** The float network's answers, where the objective compares with them. */
   async readAnswers(): Promise<void> {
-    if (this.#method.objective.kind !== "prediction") return;
+    if (this.#method.objective.kind === "output") return;
     const graph = this.#graph;
     const answers = new SampleCache(this.#samples.length);
     const whole: Part = { name: graph.name, nodes: graph.nodes, inputs: graph.inputs, outputs: graph.outputs.slice(0, 1) };
@@ -152,9 +153,28 @@ class Run {
     this.#answers = answers;
   }
 
+  /** What the objective asks of the network behind: its answer in each step, or the weights of a part's outputs once. */
+  async #judges(unit: Unit, later: readonly Part[]): Promise<Pick<Examples, "suffix" | "importance">> {
+    const suffix = await this.#suffix(unit.part, later);
+    if (!suffix || this.#method.objective.kind === "prediction") return { suffix };
+    const importance = new Map(unit.part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
+      const gradients = new Map(
+        [...outputs].map(([name, output]): [string, DeviceTensor] => [name, { ...output, ptr: unit.allocate(sizeOf(output.dims) * 4) }]),
+      );
+      suffix.run(outputs, gradients, unit.f32, indices, 1);
+      for (const [name, gradient] of gradients) {
+        const raw = unit.f32.subarray(gradient.ptr / 4, gradient.ptr / 4 + sizeOf(gradient.dims));
+        importance.get(name)!.write(first, { ...gradient, ptr: 0 }, fisherWeights(raw));
+        unit.release(gradient.ptr);
+      }
+    });
+    return { importance };
+  }
+
   async #suffix(part: Part, later: readonly Part[]): Promise<Suffix | undefined> {
     const { objective } = this.#method;
-    if (objective.kind !== "prediction") return undefined;
+    if (objective.kind === "output") return undefined;
     const available = [...new Set(later.flatMap(({ inputs }) => inputs))].filter(
       (name) => this.#float.has(name) && !part.outputs.includes(name),
     );
@@ -258,7 +278,7 @@ class Run {
       float: cachesOf(this.#float, part.inputs),
       targets: cachesOf(this.#float, part.outputs),
       samples: this.#samples.length,
-      suffix: await this.#suffix(part, parts.slice(index + 1)),
+      ...(await this.#judges(unit, parts.slice(index + 1))),
     };
     const scales = new Map(quantizers.map(({ group }) => [group, this.#scales.get(group)!]));
     const { iterations } = this.#method.schedule;

@@ -138,6 +138,12 @@ test.for(["adaround", "brecq", "flexround", "pd-quant", "nupes"])("%s learns too
   expect(sum("lossAfter")).toBeLessThan(0.9 * sum("lossBefore"));
 });
 
+test("outputs weighted by what the answer makes of them", async () => {
+  const { parts } = await run({ method: "brecq", learning: { ...short, objective: "fisher" } });
+  const sum = (key: "lossBefore" | "lossAfter"): number => parts.slice(0, -1).reduce((total, part) => total + part[key], 0);
+  expect(sum("lossAfter")).toBeLessThan(0.9 * sum("lossBefore"));
+});
+
 test("the integer program makes the outputs that learning ended with", async () => {
   const session = await createSession(await writePlan(lower(first.quantized)));
   const engine = await createEngine(prepare(readModel(model)));

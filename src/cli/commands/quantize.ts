@@ -20,6 +20,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly rate?: number | undefined;
   readonly scaleRate?: number | undefined;
   readonly lambda?: number | undefined;
+  readonly objective?: "output" | "fisher" | "prediction" | undefined;
   readonly scope?: "layer" | "block" | undefined;
   readonly optimizer?: "adam" | "radam" | undefined;
   readonly course?: "constant" | "cosine" | undefined;
@@ -118,6 +119,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       rate: real("Learning rate of the roundings"),
       scaleRate: real("Learning rate of the activations' step sizes; 0: not learned"),
       lambda: real("Weight of the rounding regularizer"),
+      objective: choice(["output", "fisher", "prediction"], "What a part's output is judged by"),
       scope: choice(["layer", "block"], "What is learned together"),
       optimizer: choice(["adam", "radam"], "How roundings are learned"),
       course: choice(["constant", "cosine"], "Course of the learning rate"),
