@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { Caches, SampleCache } from "../../src/reconstruct/cache.ts";
+
+const values = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(i * 1.37) * (1 + (i % 7)));
+
+test("samples come back bit for bit, in any order, the last batch cut to the samples there are", () => {
+  const cache = new SampleCache(5);
+  const data = values(48);
+  cache.write(0, { dims: [4, 2, 4], layout: "channels-last", ptr: 0 }, data);
+  cache.write(4, { dims: [4, 2, 4], layout: "channels-last", ptr: 64 }, data);
+  const memory = new Float32Array(40);
+  const tensor = cache.gather([4, 0, 3], 32, memory);
+  expect(tensor).toEqual({ dims: [3, 2, 4], layout: "channels-last", ptr: 32 });
+  expect([...memory.subarray(8, 32)]).toEqual([...data.subarray(16, 24), ...data.subarray(0, 8), ...data.subarray(24, 32)]);
+});
+
+test("a large value is kept in 16 bits, to 2⁻¹⁶ of each sample's largest; zeros stay zeros", () => {
+  const size = 1 << 20;
+  const cache = new SampleCache(17);
+  const data = values(2 * size).map((v, i) => (i < size ? v : 0));
+  for (let first = 0; first < 17; first += 2) cache.write(first, { dims: [2, size], layout: "row-major", ptr: 0 }, data);
+  const memory = new Float32Array(2 * size);
+  cache.gather([16, 1], 0, memory);
+  let worst = 0;
+  for (let i = 0; i < size; i++) worst = Math.max(worst, Math.abs(memory[i]! - data[i]!));
+  const most = data.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  expect(worst).toBeGreaterThan(0);
+  expect(worst).toBeLessThanOrEqual((most / 65534) * 1.01);
+  expect(memory.subarray(size).every((v) => v === 0)).toBe(true);
+});
+
+test("values are forgotten when nobody reads them any more", () => {
+  const caches = new Caches();
+  caches.set("a", new SampleCache(1));
+  caches.set("b", new SampleCache(1));
+  caches.keep(new Set(["b"]));
+  expect([caches.has("a"), caches.has("b")]).toEqual([false, true]);
+  expect(() => caches.get("a")).toThrow("'a' is cached");
+});
