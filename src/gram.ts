@@ -45,7 +45,16 @@ export interface GramReconstruction {
 }
 
 /** GPTQ with columns by falling input power, then coordinate descent. */
-const defaultMethod: GramMethod = { inputs: "quantized", start: "gptq", order: "activation", sweeps: 20, damping: 0.01 };
+const defaultMethod: GramMethod = {
+  inputs: "quantized",
+  start: "gptq",
+  order: "activation",
+  sweeps: 20,
+  damping: 0.01,
+  iterations: 1000,
+  rate: 3e-2,
+  lambda: 0.01,
+};
 const defaultSamples = 512;
 
 /**
@@ -67,6 +76,9 @@ export async function reconstructGram(
     order: options.order ?? defaultMethod.order,
     sweeps: options.sweeps ?? defaultMethod.sweeps,
     damping: options.damping ?? defaultMethod.damping,
+    iterations: options.iterations ?? defaultMethod.iterations,
+    rate: options.rate ?? defaultMethod.rate,
+    lambda: options.lambda ?? defaultMethod.lambda,
   };
   if (options.passes !== undefined && !(Number.isInteger(options.passes) && options.passes > 0))
     throw new HalftoneError("OPTION_INVALID", "passes", String(options.passes), "a whole number, 1 or more");

@@ -52,5 +52,5 @@ export interface Method {
   /** Share of quantized elements in a unit's input while it learns; the others are the float network's. 1: the quantized prefix alone. */
   readonly inputKeep: number;
   /** Codes from Gram matrices, without gradients: the cells of the schedule then stay unused. */
-  readonly gram?: GramMethod | undefined;
+  readonly gram?: Partial<GramMethod> | undefined;
 }

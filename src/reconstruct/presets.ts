@@ -24,7 +24,7 @@ export const objectives: Readonly<Record<ObjectiveName, Objective>> = {
 const squares = objectives.output;
 const float = { kind: "float" } as const;
 
-const gramRow = (gram: GramMethod): Method => ({
+const gramRow = (gram: Partial<GramMethod>): Method => ({
   parametrization: "nearest",
   objective: squares,
   scope: "layer",
@@ -45,7 +45,8 @@ export type PresetName =
   | "power"
   | "nupes"
   | "gptq"
-  | "gptq-descent";
+  | "gptq-descent"
+  | "gram-adaround";
 
 export const presets: Readonly<Record<PresetName, Method>> = {
   nearest: {
@@ -128,7 +129,9 @@ export const presets: Readonly<Record<PresetName, Method>> = {
     inputKeep: 1,
   },
   /** Frantar et al. 2022, with the inputs of the quantized network, columns by falling input power, and the best biases. */
-  gptq: gramRow({ inputs: "quantized", start: "gptq", order: "activation", sweeps: 0, damping: 0.01 }),
+  gptq: gramRow({ start: "gptq", sweeps: 0 }),
   /** Followed by coordinate descent (Behdin et al. 2023) until no code moves. */
-  "gptq-descent": gramRow({ inputs: "quantized", start: "gptq", order: "activation", sweeps: 20, damping: 0.01 }),
+  "gptq-descent": gramRow({ start: "gptq", sweeps: 20 }),
+  /** AdaRound on the matrices: every step sees all samples, and none of them is touched. */
+  "gram-adaround": gramRow({ start: "adaround", sweeps: 0 }),
 };

@@ -57,6 +57,8 @@ const methods = {
   gptq: { sweeps: 0 },
   descent: { start: "nearest" },
   "gptq-descent": {},
+  "gram-adaround": { start: "adaround", sweeps: 0 },
+  "gram-adaround-descent": { start: "adaround" },
 };
 
 const wanted = positionals.length > 0 ? positionals : networks.map(({ name }) => name);

@@ -2,6 +2,7 @@
 import { type FloatKernels, instantiateKernels, loadFloat } from "../../engine/kernels.ts";
 import { LinearMemory } from "../../engine/memory.ts";
 import { assert } from "../../errors.ts";
+import type { Home } from "../parametrizations/types.ts";
 
 /** Row-major float64, both sizes padded with zeros to multiples of 4. */
 export interface Matrix {
@@ -36,6 +37,19 @@ export class Algebra {
   /** A workspace in an instance of float.wasm of its own. @throws HalftoneError WASM_UNAVAILABLE */
   static async create(module?: WebAssembly.Module): Promise<Algebra> {
     return new Algebra(await instantiateKernels(await loadFloat(module)));
+  }
+
+  /** The same memory for what learns in float32; what is taken here must be released there. */
+  get home(): Home {
+    const memory = this.#memory;
+    return {
+      kernels: this.kernels,
+      get f32(): Float32Array {
+        return memory.f32;
+      },
+      allocate: (bytes) => memory.allocate(bytes),
+      release: (ptr) => memory.free(ptr),
+    };
   }
 
   /** Zeros. @throws HalftoneError OUT_OF_MEMORY */

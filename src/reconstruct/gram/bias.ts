@@ -22,6 +22,8 @@ export interface Moments {
   /** μ and ν */
   readonly left: Float64Array;
   readonly right: Float64Array;
+  /** N */
+  readonly count: number;
 }
 
 export function moments({ values, ld, rows, columns, upper, unitX, unitY }: Sums, centred: boolean): Moments {
@@ -36,7 +38,7 @@ export function moments({ values, ld, rows, columns, upper, unitX, unitY }: Sums
   }
   const left = Float64Array.from({ length: rows }, (_, i) => (at(i, columns) * unitX) / count);
   const right = Float64Array.from({ length: columns }, (_, j) => (at(rows, j) * unitY) / count);
-  return { products, left, right };
+  return { products, left, right, count };
 }
 
 /** b = ȳ − Q μ̂ for outputs of mean ȳ and weights Q, [rows][columns]. */

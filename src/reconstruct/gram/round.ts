@@ -1,6 +1,7 @@
 // One layer from sums to levels: centre, aim, damp, round, and what became of the error.
 import { assert } from "../../errors.ts";
 import type { Algebra, Matrix } from "./algebra.ts";
+import { adaround } from "./adaround.ts";
 import { bestBias, type Moments, meanOutputs, moments } from "./bias.ts";
 import { descend } from "./descent.ts";
 import { extended, type LayerSums } from "./gather.ts";
@@ -12,11 +13,15 @@ import { lossOf, type Problem } from "./problem.ts";
 /** How codes are found from Gram matrices. */
 export interface RoundMethod {
   /** Where to start. */
-  readonly start: "nearest" | "gptq";
+  readonly start: "nearest" | "gptq" | "adaround";
   /** Order of GPTQ's columns. */
   readonly order: "natural" | "activation";
   /** Sweeps of coordinate descent after that; 0 for none. */
   readonly sweeps: number;
+  /** Steps of AdaRound, their learning rate and the weight of the rounding regularizer. */
+  readonly iterations: number;
+  readonly rate: number;
+  readonly lambda: number;
   /** λ as a share of the mean of the diagonal. */
   readonly damping: number;
 }
@@ -114,7 +119,7 @@ function roundGroup(
   const target = outputs ? mismatchTarget(algebra, own, rows, aimOf(outputs, bias, input), lambda, transposed) : own;
   const problem: Problem = { weights: target, rows, columns, grid };
   const nearest = nearestLevels(grid, rows, columns, own);
-  const levels = search(algebra, problem, damped, method);
+  const levels = search(algebra, problem, damped, method, inputs.count);
   const reals = levels.map((level, i) => realOf(grid, scaleAt(grid, columns, Math.floor(i / columns), i % columns), level));
   return {
     levels,
@@ -129,13 +134,19 @@ function roundGroup(
   };
 }
 
-function search(algebra: Algebra, problem: Problem, damped: Matrix, { start, order, sweeps }: RoundMethod): Float64Array {
-  const first =
-    start === "gptq"
-      ? gptq(algebra, problem, damped, { damping: 0, order }).levels
-      : nearestLevels(problem.grid, problem.rows, problem.columns, problem.weights);
-  return sweeps > 0 ? descend(algebra, problem, damped, first, { sweeps }).levels : first;
-}
+type Search = (algebra: Algebra, problem: Problem, h: Matrix, method: RoundMethod, count: number) => Float64Array;
+
+const starts: Readonly<Record<RoundMethod["start"], Search>> = {
+  nearest: (_, { grid, rows, columns, weights }) => nearestLevels(grid, rows, columns, weights),
+  gptq: (algebra, problem, h, { order }) => gptq(algebra, problem, h, { damping: 0, order }).levels,
+  adaround: (algebra, problem, h, { iterations, rate, lambda }, count) =>
+    adaround(algebra, problem, h, { iterations, rate, lambda, count }),
+};
+
+const search: Search = (algebra, problem, h, method, count) => {
+  const first = starts[method.start](algebra, problem, h, method, count);
+  return method.sweeps > 0 ? descend(algebra, problem, h, first, { sweeps: method.sweeps }).levels : first;
+};
 
 /** tr(W H Wᵀ) */
 function signalOf(algebra: Algebra, weights: Float64Array, rows: number, h: Matrix): number {
@@ -163,9 +174,7 @@ function momentsOf({ rows, columns, depthwise, unit, free, sums }: RoundInput, g
 }
 
 /** (Y − b) X̂ᵀ. Centred, the bias has gone by itself. */
-function aimOf({ products, right }: Moments, bias: Float64Array, { free, sums, columns, rows, depthwise }: RoundInput): Float64Array {
+function aimOf({ products, right, count }: Moments, bias: Float64Array, { free, columns }: RoundInput): Float64Array {
   if (free) return products;
-  const corner = rows * extended({ depthwise }, columns) + columns;
-  const count = sums.outputs![depthwise ? corner * 2 : corner]!;
   return products.map((value, i) => value - bias[Math.floor(i / columns)]! * right[i % columns]! * count);
 }
