@@ -6,6 +6,7 @@ import type { Quantized } from "./quantized/types.ts";
 import { type LayerView, layerView } from "./reconstruct/gram/layer.ts";
 import { affordablePasses, depths, passesOf } from "./reconstruct/gram/passes.ts";
 import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
+import type { PartReport } from "./reconstruct/reconstruct.ts";
 import { State } from "./reconstruct/gram/state.ts";
 import { type GatherRun, gatherSums } from "./statistics.ts";
 import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
@@ -27,16 +28,20 @@ export interface GramReconstructionOptions extends Partial<GramMethod> {
   readonly residual?: ResidualMode | undefined;
 }
 
-/** What became of one layer. */
-export interface LayerReport {
-  readonly node: string;
-  /** Squared output error beyond that of the best real weights, over the output's power: nearest codes, and those chosen. */
-  readonly errorBefore: number;
-  readonly errorAfter: number;
-  /** Share of codes that are not the nearest ones. */
-  readonly moved: number;
+/**
+ * What became of one layer. Losses are squared output errors beyond that of the best real weights (after the quantized layers before), as
+ * shares of the output's power: `signal` is 1.
+ */
+export interface LayerReport extends PartReport {
+  /** λ as a share of the mean of the diagonal: more than was asked for where the inputs span too little. */
   readonly damping: number;
+  /** ‖W* − W‖ / ‖W‖ of the weights aimed at: above 0.2 there are too few samples. */
   readonly drift: number;
+}
+
+export interface GramWork extends WorkOptions {
+  /** Called when a layer is settled. */
+  readonly onPart?: ((report: LayerReport, layer: number, layers: number) => void) | undefined;
 }
 
 export interface GramReconstruction {
@@ -67,7 +72,7 @@ export async function reconstructGram(
   quantized: Quantized,
   data: GramData,
   options: GramReconstructionOptions = {},
-  work: WorkOptions = {},
+  work: GramWork = {},
 ): Promise<GramReconstruction> {
   const { graph } = quantized;
   const { inputs = defaultMethod.inputs, samples = defaultSamples, keepBias = false, residual = "wide" } = options;
@@ -108,7 +113,9 @@ export async function reconstructGram(
         (result, i) => {
           const view = pass[i]!;
           state.settle(view, result, !keepBias);
-          reports.push(reportOf(view, result));
+          const settled = reportOf(view, result);
+          work.onPart?.(settled, reports.length, views.length);
+          reports.push(settled);
         },
         { signal: work.signal },
       );
@@ -120,5 +127,16 @@ export async function reconstructGram(
 }
 
 function reportOf({ node, groups, rows, columns }: LayerView, { before, after, moved, damping, drift }: RoundResult): LayerReport {
-  return { node: node.name, errorBefore: before, errorAfter: after, moved: moved / (groups * rows * columns), damping, drift };
+  return {
+    name: node.name,
+    weights: [node.name],
+    lossBefore: before,
+    lossAfter: after,
+    signal: 1,
+    elements: groups * rows * columns,
+    moved,
+    undecided: 0,
+    damping,
+    drift,
+  };
 }

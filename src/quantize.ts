@@ -78,8 +78,9 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
     },
   };
   if (method.gram) {
-    const { samples, residual } = chosen;
-    const { quantized } = await reconstructGram(nearest, input, { ...method.gram, samples, residual }, work);
+    const { samples, residual, learning } = chosen;
+    const { iterations, rate, lambda } = { ...method.gram, ...learning };
+    const { quantized } = await reconstructGram(nearest, input, { ...method.gram, iterations, rate, lambda, samples, residual }, work);
     return quantized;
   }
   if (method.parametrization === "nearest") return nearest;

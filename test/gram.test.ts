@@ -152,11 +152,21 @@ describe("a network reconstructed from Gram matrices", () => {
     const engine = await createEngine(graph);
     const float = engine.run(new Map([["x", x]])).get("y")!;
     const before = squares((await simulate(nearest, x)).get("y")!, float);
-    for (const options of [{}, { sweeps: 0 }, { start: "nearest" }, { inputs: "float" }, { passes: 2 }, { order: "natural" }] as const) {
+    for (const options of [
+      {},
+      { sweeps: 0 },
+      { start: "nearest" },
+      { start: "adaround" },
+      { inputs: "float" },
+      { passes: 2 },
+      { order: "natural" },
+    ] as const) {
       const { quantized, layers } = await reconstructed(options);
-      expect(layers.map(({ node }) => node)).toEqual(["a", "c", "e", "h", "y"]);
+      expect(layers.map(({ name }) => name)).toEqual(["a", "c", "e", "h", "y"]);
       for (const layer of layers) {
-        expect(layer.errorAfter).toBeLessThan(layer.errorBefore);
+        expect(layer.lossAfter).toBeLessThan(layer.lossBefore);
+        expect(layer.moved).toBeGreaterThan(0);
+        expect(layer.moved).toBeLessThan(layer.elements);
         expect(layer.damping).toBe(0.01);
       }
       expect(squares((await simulate(quantized, x)).get("y")!, float)).toBeLessThan(0.5 * before);

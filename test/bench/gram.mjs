@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
 import { openData, readPreprocessing } from "../../dist/src/cli/data-flags.js";
-import { createExecutor, evaluate, lower, quantize, readPreprocessorConfig, reconstructGram, writePlan } from "../../dist/src/index.js";
+import { createExecutor, evaluate, lower, quantize, reconstructGram, writePlan } from "../../dist/src/index.js";
 
 const data = process.env.HALFTONE_DATA;
 if (!data) throw new Error("HALFTONE_DATA is not set: it names the folder with the networks and their data");
@@ -107,14 +107,17 @@ for (const network of networks) {
       const seconds = methods[method] ? (performance.now() - begun) / 1000 : calibrated;
       const processor = methods[method] ? (cpu() - used).toFixed(1) : "";
       const { float, top1, agreement } = await accuracy(done?.quantized ?? start, network, model, settings);
-      const moved = done ? `${(100 * (done.layers.reduce((sum, layer) => sum + layer.moved, 0) / done.layers.length)).toFixed(1)} %` : "";
+      const moved = done
+        ? `${(100 * (done.layers.reduce((sum, layer) => sum + layer.moved, 0) / done.layers.reduce((sum, layer) => sum + layer.elements, 0))).toFixed(1)} %`
+        : "";
       console.log(
         `| ${network.name} | ${bits} | ${method} | ${float.toFixed(2)} | ${top1.toFixed(2)} | ${agreement.toFixed(2)} | ${seconds.toFixed(1)} | ${processor} | ${moved} |`,
       );
       if (flags.layers && done) {
-        for (const { node, errorBefore, errorAfter, moved, damping, drift } of done.layers) {
+        for (const { name, lossBefore, lossAfter, moved, elements, damping, drift } of done.layers) {
+          const share = ((100 * moved) / elements).toFixed(1);
           console.log(
-            `  ${node}: ${errorBefore.toExponential(2)} → ${errorAfter.toExponential(2)}, ${(100 * moved).toFixed(1)} % moved, λ ${damping}, drift ${drift.toFixed(3)}`,
+            `  ${name}: ${lossBefore.toExponential(2)} → ${lossAfter.toExponential(2)}, ${share} % moved, λ ${damping}, drift ${drift.toFixed(3)}`,
           );
         }
       }
