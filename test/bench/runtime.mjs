@@ -48,7 +48,8 @@ async function jobs() {
   return list.filter((job) => job.name.includes(options.only));
 }
 
-const ms = (t) => (t === undefined ? "" : t.median < 10 ? t.median.toFixed(2) : t.median.toFixed(1));
+const digits = (t) => t.toFixed(t < 10 ? 2 : 1);
+const ms = (t) => (t === undefined ? "" : `${digits(t.median)} (${digits(t.best)})`);
 const ratio = (a, b) => (a && b ? `${(a.median / b.median).toFixed(2)}×` : "");
 
 function row(engine, job, { counted, rounds, rates, times }) {
@@ -100,7 +101,7 @@ for (const job of await jobs()) {
 }
 const ort = JSON.parse(readFileSync(new URL("./peers/node_modules/onnxruntime-web/package.json", import.meta.url))).version;
 console.log(`${os.cpus()[0].model}, ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}; onnxruntime-web ${ort}, one thread.
-Medians over the rounds in which the bare kernels reached 80 % of ${controls.int8} GOP/s and ${controls.f32} GF/s (of all rounds, where fewer
+Medians (in brackets the best) over the rounds in which the bare kernels reached 80 % of ${controls.int8} GOP/s and ${controls.f32} GF/s (of all rounds, where fewer
 than five did); ${clock} in Node, wall clock in Chromium. GOP/s count the direct sums, so Winograd's are larger than what was done.
 
 | ${head.join(" | ")} |
