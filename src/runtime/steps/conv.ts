@@ -53,7 +53,7 @@ export function prepareConv(original: ConvStep, plan: Plan, kernels: IntegerKern
   const grouped = isDepthwise(original, x, y) ? given : mergeGroups(given, x, y);
   const { step } = grouped;
   const whole = { program, kernels, ...grouped, x, y, bias };
-  const bound = accumulatorBounds(grouped.weights, bias);
+  const bound = accumulatorBounds(step, grouped.weights, bias);
   const produce = chooseProducer(step, x, y);
   const groups = produce === depthwise ? 1 : step.groups;
   const part = (g: number) => {
@@ -95,9 +95,10 @@ function chooseProducer(step: ConvStep, x: Image, y: Image): (layer: Layer) => P
     : (vectorForm(step, y) ?? winogradForm(step, x, y) ?? stridedForm(step, x, y) ?? stemForm(step, x) ?? direct);
 }
 
-/** Largest |b + Σ w · c| over all int8 codes c, per output channel, computed on demand. */
-function accumulatorBounds(weights: Int8Array, bias: Int32Array): (c: number) => number {
+/** Largest |b + Σ w · c| over all int8 codes c, and at most what the step promises, per output channel, computed on demand. */
+function accumulatorBounds({ accumulator }: ConvStep, weights: Int8Array, bias: Int32Array): (c: number) => number {
   const taps = weights.length / bias.length;
+  const promised = Math.max(Math.abs(accumulator[0]), Math.abs(accumulator[1]));
   return (c) => {
     let lo = bias[c]!;
     let hi = lo;
@@ -106,6 +107,6 @@ function accumulatorBounds(weights: Int8Array, bias: Int32Array): (c: number) =>
       hi += w > 0 ? 127 * w : -128 * w;
       lo += w > 0 ? -128 * w : 127 * w;
     }
-    return Math.max(Math.abs(lo), Math.abs(hi));
+    return Math.min(Math.max(Math.abs(lo), Math.abs(hi)), promised);
   };
 }
