@@ -133,18 +133,18 @@ export function packPanels64(dst: usize, src: usize, srcRow: usize, rows: i32, c
  * Windows of a depthwise convolution as float64, two channels together, with a constant 1 as one more tap (and zeros as another where
  * that makes their number even).
  *
- * @param dst f64[⌈channels / 2⌉][positions][taps + 1, made even][2]
- * @param src f32[positions][taps][channels]
+ * @param dst f64[⌈channels / 2⌉][positions][taps + 1, made even][2]; where the channels are odd, the last second one is without meaning
+ * @param src f32[positions][taps][channels], readable one float beyond
  */
 export function packDepthwise64(dst: usize, src: usize, positions: i32, taps: i32, channels: i32, step: f64): void {
   const pixel = (<usize>channels) << 2;
+  const steps = f64x2.splat(step);
   for (let c = 0; c < channels; c += 2, src += 8) {
-    const both = c + 1 < channels;
     let from = src;
     for (let p = 0; p < positions; p++) {
       for (let t = 0; t < taps; t++, from += pixel, dst += 16) {
-        store<f64>(dst, element(load<f32>(from), step));
-        store<f64>(dst, both ? element(load<f32>(from, 4), step) : 0, 8);
+        const both = low2(v128.load64_zero(from));
+        v128.store(dst, step == 0 ? both : f64x2.nearest(f64x2.div(both, steps)));
       }
       v128.store(dst, f64x2.splat(1));
       dst += 16;
