@@ -13,7 +13,7 @@ const { writePlan } = await from("plan/writer.ts");
 const { writeModel } = await from("onnx/write.ts");
 const { hardenedGraph } = await from("onnx/hardened.ts");
 const { evaluate } = await from("evaluate.ts");
-const { openData } = await from("cli/data-flags.ts");
+const { openData, readPreprocessing } = await from("cli/data-flags.ts");
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,19 +29,30 @@ const { values, positionals } = parseArgs({
   },
 });
 const root = `${process.env.HALFTONE_DATA}/`;
+const imagenet = {
+  data: "imagenet/calib_512",
+  tests: ["imagenet/val_650"],
+  flags: { preprocess: `${root}${values.network}/preprocessor_config.json` },
+};
 const networks = {
   cifar10: {
     data: "cifar10/train_2048.bin",
     tests: ["cifar10/test_first1017.bin", "cifar10/test_jpeg_1017_4999.bin"],
-    preprocessing: { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    flags: { mean: "0.485,0.456,0.406", std: "0.229,0.224,0.225" },
   },
   fashion: {
     data: "fashion/train_1024-images-idx3-ubyte.gz",
     tests: ["fashion/test_0_4999-images-idx3-ubyte.gz,fashion/test_0_4999-labels-idx1-ubyte.gz"],
-    preprocessing: { scale: 1 / 255, mean: [0.286], std: [0.353] },
+    flags: { mean: "0.2860", std: "0.3530" },
   },
+  kws: {
+    data: "kws/x_calib_int8.npy",
+    tests: ["kws/x_test_int8.npy,kws/y_test.npy"],
+    flags: { scale: 0.5847029089927673, mean: "48.53034144639969", std: "1" },
+  },
+  imagenet,
 };
-const { data, tests, preprocessing } = networks[values.network.split("/")[0]];
+const { data, tests, flags } = networks[values.network.split("/")[0]];
 const [name, bits] = positionals;
 const [weights, activations] = bits.split("/");
 const float = activations === "f";
@@ -64,6 +75,7 @@ const open = (path) =>
     0,
   );
 const whole = await open(data);
+const preprocessing = await readPreprocessing(flags, whole);
 const count = Math.min(Number(values.samples), whole.length);
 const dataset = { ...whole, name: whole.name, labelled: whole.labelled, length: count, read: (a, b) => whole.read(a, b) };
 const cpu = process.cpuUsage();
