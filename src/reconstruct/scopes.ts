@@ -46,7 +46,40 @@ const layers: Grouping = (graph, units) =>
     units.map((unit) => ({ nodes: [...unitNodes(unit)], follows: unit.kind === "pointwise" })),
   );
 
-/** Cuts wherever one value alone is alive: residual units, inverted residuals with a shortcut, branches that are joined again. */
+const outputsOf = (graph: Graph, node: GraphNode): number => graph.constants.get(node.inputs[1]!)!.dims[0]!;
+
+/** The one convolution of a part, with its kind; undefined where there are more, or other operators with weights. */
+function onlyConvolution(graph: Graph, nodes: readonly GraphNode[]): { node: GraphNode; kind: "depthwise" | "pointwise" } | undefined {
+  const [node, ...others] = nodes.filter((each) => isWeighted(graph, each));
+  if (node?.op !== "Conv" || others.length > 0) return undefined;
+  const [outputs, inner, ...window] = graph.constants.get(node.inputs[1]!)!.dims as [number, number, ...number[]];
+  if (inner === 1 && Number(node.attributes.group ?? 1) === outputs) return { node, kind: "depthwise" };
+  return inner > 1 && window.every((size) => size === 1) ? { node, kind: "pointwise" } : undefined;
+}
+
+/**
+ * A depthwise convolution mixes no channels and is half of a layer: it is learned with the pointwise one behind it, and with the one before
+ * it where that widens for it. So an inverted residual is a block without a shortcut, too, as in Li et al. 2021.
+ */
+function joinDepthwise(graph: Graph, parts: readonly GraphNode[][]): GraphNode[][] {
+  const joined: GraphNode[][] = [];
+  for (let i = 0; i < parts.length; i++) {
+    const part = [...parts[i]!];
+    if (onlyConvolution(graph, part)?.kind === "depthwise") {
+      const before = onlyConvolution(graph, joined.at(-1) ?? []);
+      const widens = before?.kind === "pointwise" && outputsOf(graph, before.node) > graph.constants.get(before.node.inputs[1]!)!.dims[1]!;
+      if (widens) part.unshift(...joined.pop()!);
+      if (onlyConvolution(graph, parts[i + 1] ?? [])?.kind === "pointwise") part.push(...parts[++i]!);
+    }
+    joined.push(part);
+  }
+  return joined;
+}
+
+/**
+ * Cuts wherever one value alone is alive: residual units, inverted residuals with a shortcut, branches that are joined again; and joins
+ * depthwise convolutions to their neighbours.
+ */
 const blocks: Grouping = (graph, units) => {
   const lastRead = new Map<string, number>();
   units.forEach((unit, i) => {
@@ -71,7 +104,7 @@ const blocks: Grouping = (graph, units) => {
     follows = true;
   });
   if (nodes.length > 0) groups.push({ nodes, follows });
-  return withWeights(graph, groups);
+  return joinDepthwise(graph, withWeights(graph, groups));
 };
 
 export const scopes: Readonly<Record<ScopeName, Grouping>> = { layer: layers, block: blocks };
