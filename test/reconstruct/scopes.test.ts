@@ -23,7 +23,3 @@ withData("inverted residuals are blocks with a shortcut and without", () => {
   // Stem, depthwise with its projection, sixteen blocks of three, the last convolution, the classifier: 20 units.
   expect(found).toEqual([1, 2, ...Array.from({ length: 16 }, () => 3), 1, 1]);
 });
-
-withData("depthwise separable layers", () => {
-  expect(blocks("kws/dscnn")).toEqual([1, 2, 2, 2, 2, 1]);
-});
