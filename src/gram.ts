@@ -3,8 +3,9 @@ import type { Dataset, Preprocessing } from "./data/types.ts";
 import { HalftoneError } from "./errors.ts";
 import type { ResidualMode } from "./quantized/fusions.ts";
 import type { Quantized } from "./quantized/types.ts";
+import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import { type LayerView, layerView } from "./reconstruct/gram/layer.ts";
-import { affordablePasses, depths, passesOf } from "./reconstruct/gram/passes.ts";
+import { affordablePasses, depths, type Pass, passesOf } from "./reconstruct/gram/passes.ts";
 import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
 import type { PartReport } from "./reconstruct/reconstruct.ts";
 import { State } from "./reconstruct/gram/state.ts";
@@ -93,7 +94,7 @@ export async function reconstructGram(
   });
   const layers = depths(graph, views);
   const total = Math.min(samples, data.dataset.length);
-  const passes = inputs === "float" ? [layers.flat()] : passesOf(layers, options.passes ?? affordablePasses(graph, views, total));
+  const passes = passesOf(layers, inputs === "float" ? 1 : (options.passes ?? affordablePasses(graph, views, total)));
   const report = createMeter("reconstruct", passes.length * total, work.onProgress);
   const executor = work.executor ?? (await createExecutor({ workers: 0 }));
   const state = new State(quantized, residual);
@@ -102,16 +103,16 @@ export async function reconstructGram(
     const model = await blobOf(data.model);
     for (const [p, pass] of passes.entries()) {
       const run: GatherRun = { ...data, model, samples, executor, signal: work.signal, onSamples: (done) => report(p * total + done) };
-      const sums = await gatherSums(run, pass, inputs === "float" ? undefined : state.twin());
+      const sums = await gatherSums(run, pass.layers, inputs === "float" ? undefined : state.twin());
       await executor.run<RoundResult>(
         (function* (): Generator<Task> {
-          for (const view of pass) {
-            const payload = state.inputOf(view, sums.get(view.node.name)!, inputs === "quantized", !keepBias, method);
+          for (const view of pass.layers) {
+            const payload = state.inputOf(view, aimed(pass, view, sums.get(view.node.name)!), inputs === "quantized", !keepBias, method);
             yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${view.node.name}'` };
           }
         })(),
         (result, i) => {
-          const view = pass[i]!;
+          const view = pass.layers[i]!;
           state.settle(view, result, !keepBias);
           const settled = reportOf(view, result);
           work.onPart?.(settled, reports.length, views.length);
@@ -125,6 +126,9 @@ export async function reconstructGram(
   }
   return { quantized: state.result(), layers: reports };
 }
+
+/** The sums with what a layer aims at left out, where that is its own output for the same inputs. */
+const aimed = (pass: Pass, view: LayerView, sums: LayerSums): LayerSums => (pass.first.has(view) ? sums : { inputs: sums.inputs });
 
 function reportOf({ node, groups, rows, columns }: LayerView, { before, after, moved, damping, drift }: RoundResult): LayerReport {
   return {

@@ -22,12 +22,22 @@ export function depths(graph: Graph, views: readonly LayerView[]): LayerView[][]
   return found.filter(Boolean);
 }
 
+/** Layers that are gathered together. */
+export interface Pass {
+  readonly layers: readonly LayerView[];
+  /**
+   * Those of the first depth: they make up for what the passes before lost. If the others did too, each from inputs that the first have
+   * not yet put right, the same loss would be made up for many times over.
+   */
+  readonly first: ReadonlySet<LayerView>;
+}
+
 /** Neighbouring depths joined until there are at most `count` passes of about equally many. */
-export function passesOf(layers: readonly LayerView[][], count: number): LayerView[][] {
+export function passesOf(layers: readonly LayerView[][], count: number): Pass[] {
   const passes = Math.min(count, layers.length);
   return Array.from({ length: passes }, (_, p) => {
     const [from, to] = [p, p + 1].map((at) => Math.floor((at * layers.length) / passes)) as [number, number];
-    return layers.slice(from, to).flat();
+    return { layers: layers.slice(from, to).flat(), first: new Set(layers[from]) };
   });
 }
 
