@@ -8,7 +8,7 @@ export function copyBytes(dst: usize, src: usize, bytes: usize): void {
 /** dst[i] = value, n float32. */
 export function fill(dst: usize, value: f32, n: i32): void {
   const v = f32x4.splat(value);
-  const end = dst + (<usize>(n & ~3) << 2);
+  const end = dst + ((<usize>(n & ~3)) << 2);
   for (; dst < end; dst += 16) v128.store(dst, v);
   for (let i = n & ~3; i < n; i++, dst += 4) store<f32>(dst, value);
 }
@@ -18,12 +18,22 @@ export function fill(dst: usize, value: f32, n: i32): void {
  * Sizes and strides in elements of 4 bytes; strides may be negative or zero.
  */
 export function copy4(
-  dst: usize, src: usize,
-  d0: i32, d1: i32, d2: i32, d3: i32,
-  s0: i32, s1: i32, s2: i32, s3: i32,
-  t0: i32, t1: i32, t2: i32, t3: i32,
+  dst: usize,
+  src: usize,
+  d0: i32,
+  d1: i32,
+  d2: i32,
+  d3: i32,
+  s0: i32,
+  s1: i32,
+  s2: i32,
+  s3: i32,
+  t0: i32,
+  t1: i32,
+  t2: i32,
+  t3: i32,
 ): void {
-  const row = <usize>d3 << 2;
+  const row = (<usize>d3) << 2;
   for (let i = 0; i < d0; i++) {
     for (let j = 0; j < d1; j++) {
       let from = src + ((i * s0 + j * s1) << 2);
@@ -57,8 +67,8 @@ function copyStrided(dst: usize, src: usize, n: i32, s: i32, t: i32): void {
 
 /** dst[r·t + c] = src[r + c·s] for r < rows, c < columns: a matrix transposed in blocks of 4×4. */
 function transpose(dst: usize, src: usize, rows: i32, columns: i32, s: i32, t: i32): void {
-  const s1 = <usize>s << 2;
-  const t1 = <usize>t << 2;
+  const s1 = (<usize>s) << 2;
+  const t1 = (<usize>t) << 2;
   let r = 0;
   for (; r + 4 <= rows; r += 4) {
     let from = src + (r << 2);

@@ -6,10 +6,23 @@ import { storeSome } from "./lanes";
 
 /** Largest value of each window; −∞ where a window lies outside. NaN wins. */
 export function maxPool(
-  dst: usize, src: usize, h: i32, w: i32, c: i32, oh: i32, ow: i32,
-  kh: i32, kw: i32, sh: i32, sw: i32, ph: i32, pw: i32, dh: i32, dw: i32,
+  dst: usize,
+  src: usize,
+  h: i32,
+  w: i32,
+  c: i32,
+  oh: i32,
+  ow: i32,
+  kh: i32,
+  kw: i32,
+  sh: i32,
+  sw: i32,
+  ph: i32,
+  pw: i32,
+  dh: i32,
+  dw: i32,
 ): void {
-  const pixel = <usize>c << 2;
+  const pixel = (<usize>c) << 2;
   for (let y = 0; y < oh; y++) {
     const top = y * sh - ph;
     for (let x = 0; x < ow; x++, dst += pixel) {
@@ -18,14 +31,14 @@ export function maxPool(
         let m = f32x4.splat(-Infinity);
         for (let i = 0, row = top; i < kh; i++, row += dh) {
           if (<u32>row >= <u32>h) continue;
-          const line = src + (<usize>k << 2) + <usize>(row * w) * pixel;
+          const line = src + ((<usize>k) << 2) + <usize>(row * w) * pixel;
           for (let j = 0, column = left; j < kw; j++, column += dw) {
             if (<u32>column >= <u32>w) continue;
             const v = v128.load(line + <usize>column * pixel);
             m = v128.bitselect(m, v, v128.or(f32x4.gt(m, v), f32x4.ne(m, m)));
           }
         }
-        const to = dst + (<usize>k << 2);
+        const to = dst + ((<usize>k) << 2);
         if (k + 4 <= c) v128.store(to, m);
         else storeSome(to, m, c & 3);
       }
@@ -38,11 +51,26 @@ export function maxPool(
  * (ph, pw before, eh, ew after). Windows summed row by row.
  */
 export function averagePool(
-  dst: usize, src: usize, h: i32, w: i32, c: i32, oh: i32, ow: i32,
-  kh: i32, kw: i32, sh: i32, sw: i32, ph: i32, pw: i32, dh: i32, dw: i32,
-  eh: i32, ew: i32, border: i32,
+  dst: usize,
+  src: usize,
+  h: i32,
+  w: i32,
+  c: i32,
+  oh: i32,
+  ow: i32,
+  kh: i32,
+  kw: i32,
+  sh: i32,
+  sw: i32,
+  ph: i32,
+  pw: i32,
+  dh: i32,
+  dw: i32,
+  eh: i32,
+  ew: i32,
+  border: i32,
 ): void {
-  const pixel = <usize>c << 2;
+  const pixel = (<usize>c) << 2;
   for (let y = 0; y < oh; y++) {
     const top = y * sh - ph;
     const rows = border ? inside(top, kh, dh, -ph, h + eh) : inside(top, kh, dh, 0, h);
@@ -54,13 +82,13 @@ export function averagePool(
         let sum = f32x4.splat(0);
         for (let i = 0, row = top; i < kh; i++, row += dh) {
           if (<u32>row >= <u32>h) continue;
-          const line = src + (<usize>k << 2) + <usize>(row * w) * pixel;
+          const line = src + ((<usize>k) << 2) + <usize>(row * w) * pixel;
           for (let j = 0, column = left; j < kw; j++, column += dw) {
             if (<u32>column < <u32>w) sum = f32x4.add(sum, v128.load(line + <usize>column * pixel));
           }
         }
         const mean = f32x4.div(sum, count);
-        const to = dst + (<usize>k << 2);
+        const to = dst + ((<usize>k) << 2);
         if (k + 4 <= c) v128.store(to, mean);
         else storeSome(to, mean, c & 3);
       }

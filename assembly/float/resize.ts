@@ -7,17 +7,17 @@ import { storeSome } from "./lanes";
  * @param weights float32[n, count]
  */
 export function blendPixels(dst: usize, src: usize, taps: usize, weights: usize, n: i32, count: i32, c: i32): void {
-  const pixel = <usize>c << 2;
-  const step = <usize>count << 2;
+  const pixel = (<usize>c) << 2;
+  const step = (<usize>count) << 2;
   for (let i = 0; i < n; i++, dst += pixel, taps += step, weights += step) {
     for (let k = 0; k < c; k += 4) {
-      const channel = src + (<usize>k << 2);
+      const channel = src + ((<usize>k) << 2);
       let sum = f32x4.mul(v128.load32_splat(weights), v128.load(channel + <usize>load<u32>(taps) * pixel));
       for (let t: usize = 4; t < step; t += 4) {
         const v = v128.load(channel + <usize>load<u32>(taps + t) * pixel);
         sum = f32x4.add(sum, f32x4.mul(v128.load32_splat(weights + t), v));
       }
-      const to = dst + (<usize>k << 2);
+      const to = dst + ((<usize>k) << 2);
       if (k + 4 <= c) v128.store(to, sum);
       else storeSome(to, sum, c & 3);
     }

@@ -29,7 +29,9 @@ class Floor {}
 class Ceil {}
 
 /** √½, √(2/π), the cubic term of GELU, 1/6, ½, 1, and the lowest finite number: −∞ · 0 would be NaN in the tail of GELU. */
-const C: usize = memory.data<f32>([0.70710678118654752, 0.79788456080286536, 0.044715, 0.16666666666666667, 0.5, 1.0, -3.4028234663852886e38]);
+const C: usize = memory.data<f32>([
+  0.70710678118654752, 0.79788456080286536, 0.044715, 0.16666666666666667, 0.5, 1.0, -3.4028234663852886e38,
+]);
 
 function value<F>(x: v128, a: v128, b: v128): v128 {
   const zero = f32x4.splat(0);
@@ -78,7 +80,7 @@ function hardSigmoid4(x: v128, a: v128, b: v128): v128 {
 function map<F>(dst: usize, src: usize, n: i32, alpha: f32, beta: f32): void {
   const a = f32x4.splat(alpha);
   const b = f32x4.splat(beta);
-  const end = dst + (<usize>(n & ~3) << 2);
+  const end = dst + ((<usize>(n & ~3)) << 2);
   for (; dst < end; dst += 16, src += 16) v128.store(dst, value<F>(v128.load(src), a, b));
   storeSome(dst, value<F>(v128.load(src), a, b), n & 3);
 }
