@@ -28,6 +28,9 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   parametrization: oneOf("nearest", "sigmoid", "division", "power"),
 };
 
+/** The cells that closed-form rows have; the others belong to learning in steps. */
+const gramCells: ReadonlySet<string> = new Set(["iterations", "rate", "lambda"]);
+
 /**
  * The row of a method with the user's cells in it.
  *
@@ -42,6 +45,15 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
     const check = checks[key as keyof LearningOptions];
     if (!check) throw new HalftoneError("OPTION_INVALID", `learning option '${key}'`, "an unknown name", Object.keys(checks).join(", "));
     if (value !== undefined && !check[0](value)) throw new HalftoneError("OPTION_INVALID", `--${key}`, JSON.stringify(value), check[1]);
+    if (value !== undefined && row.gram && !gramCells.has(key)) {
+      throw new HalftoneError(
+        "OPTION_INVALID",
+        `--${key}`,
+        `method ${name}`,
+        "a method that learns in steps",
+        `${name} takes ${[...gramCells].join(", ")}.`,
+      );
+    }
   }
   const { scaleRate, objective, scope, drop, parametrization, ...schedule } = defined(learning ?? {});
   const keep = drop === undefined ? undefined : 1 - drop;

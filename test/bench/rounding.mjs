@@ -41,7 +41,7 @@ function plainStep(lambda, b, size, root, floor) {
     const s = 0.1;
     const sigma = 1 / (1 + Math.exp(-v[i]));
     const raw = 1.2 * sigma - 0.1;
-    const h = raw < 0 ? 0 : raw > 1 ? 1 : raw;
+    const h = Math.min(Math.max(raw, 0), 1);
     const t = base[i] + h;
     const slope = raw >= -1e-6 && raw <= 1.000001 ? 1.2 * sigma * (1 - sigma) : 0;
     let d = t >= -8 && t <= 7 ? g[i] * s * slope : 0;
