@@ -127,7 +127,8 @@ test("the fixed-edge histogram keeps every value, in or beside its bin, and uses
   fc.assert(
     fc.property(fc.array(fc.float({ min: -1e3, max: 1e3, noNaN: true }), { minLength: 1, maxLength: 80 }), (values) => {
       const h = histogramOf(values);
-      fc.pre(h.absMax > 0);
+      // Where all is subnormal a bucket is wider than many bins, and only the total is promised.
+      fc.pre(h.absMax >= 2 ** -126);
       const { width, counts } = h.linear(4096);
       expect(counts.reduce((a, b) => a + b)).toBe(values.length);
       const top = counts.findLastIndex((count) => count > 0);
