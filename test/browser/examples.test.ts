@@ -1,16 +1,16 @@
 // Every example of examples/ as its reader would run it, on the runtime as it is shipped. Bundlers come with `npm install` in their folder.
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { writePlan } from "../../src/plan/writer.ts";
 import { createSession } from "../../src/runtime/index.ts";
+import { install, missingPackage } from "../examples.ts";
 import { bundleRuntime } from "../runtime/bundle.ts";
 import { integerModule } from "../runtime/kernels.ts";
 import { hasChromium, visit } from "./chromium.mjs";
 import { pictureModel } from "./model.ts";
 
-const root = join(import.meta.dirname, "../..");
 const runtime = await bundleRuntime("test-examples-runtime");
 const plan = await pictureModel();
 const model = await writePlan(plan);
@@ -21,26 +21,6 @@ async function expected(): Promise<{ label: string; codes: number[]; proved: num
   const data = Uint8ClampedArray.from({ length: 64 * 64 * 4 }, (_, i) => (i * 37) % 256);
   const { values, codes } = session.run({ width: 64, height: 64, data }).classes!;
   return { label: plan.labels![values.indexOf(Math.max(...values))]!, codes: Array.from(codes), proved: session.verify() };
-}
-
-/** A copy of the example with the package as npm would install it, and with the bundler if there is one. */
-function install(example: string, packages: readonly string[]): string {
-  const folder = join(root, "build/examples", example);
-  rmSync(folder, { recursive: true, force: true });
-  const source = join(root, "examples", example);
-  cpSync(source, folder, { recursive: true, filter: (path) => !/node_modules|[/\\]dist$/.test(path) });
-  const halftone = join(folder, "node_modules/halftone");
-  mkdirSync(halftone, { recursive: true });
-  cpSync(join(root, "package.json"), join(halftone, "package.json"));
-  cpSync(runtime, join(halftone, "dist"), { recursive: true });
-  // Without a package of its own, a file of this repository would import the repository's.
-  if (!existsSync(join(folder, "package.json"))) writeFileSync(join(folder, "package.json"), `{ "type": "module" }`);
-  for (const name of packages) symlinkSync(bundlerAt(example, name)!, join(folder, "node_modules", name));
-  return folder;
-}
-
-function bundlerAt(example: string, name: string): string | undefined {
-  return [join(root, "examples", example, "node_modules", name), join(root, "node_modules", name)].find((path) => existsSync(path));
 }
 
 const reporter = `<script type="module">
@@ -65,7 +45,7 @@ async function open(folder: string, isolated: boolean): Promise<unknown> {
 }
 
 test("node: a bare module import", () => {
-  const folder = install("node", []);
+  const folder = install("node", [], runtime);
   const path = join(folder, "model.halftone");
   writeFileSync(path, model);
   const { status, stdout, stderr } = spawnSync(process.execPath, ["classify.mjs", path], { cwd: folder, encoding: "utf8" });
@@ -92,13 +72,13 @@ const rows: readonly Row[] = [
 ];
 
 for (const { example, bundler, build, served } of rows) {
-  const missing = bundler !== undefined && bundlerAt(example, bundler) === undefined;
+  const missing = bundler !== undefined && missingPackage(example, [bundler]) !== undefined;
   const why = missing ? ` (${bundler} is not installed)` : hasChromium ? "" : " (no Chromium)";
   test.skipIf(missing || !hasChromium)(
     `${example}: the page shows the integers of Node, isolated or not${why}`,
     { timeout: 300_000 },
     async () => {
-      const folder = install(example, bundler ? [bundler] : []);
+      const folder = install(example, bundler ? [bundler] : [], runtime);
       if (example === "page") symlinkSync(join(folder, "node_modules/halftone"), join(folder, "halftone"));
       if (build) {
         const { status, stdout, stderr } = spawnSync(process.execPath, build, { cwd: folder, encoding: "utf8" });
