@@ -10,7 +10,8 @@ import { movingOps } from "../quantized/sites.ts";
 import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
-import { type Examples, learnUnit } from "./learn.ts";
+import { gradientsHere } from "./gradients.ts";
+import { learnUnit } from "./learn.ts";
 import type { Method } from "./methods.ts";
 import { sizeOf } from "../ops/strided.ts";
 import { fisherWeights, lpSumKernel } from "./objectives.ts";
@@ -18,6 +19,7 @@ import { parametrizations } from "./parametrizations/table.ts";
 import { decodeRows } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
 import { findParts, type Part } from "./scopes.ts";
+import { type Examples, rowsOf } from "./slices.ts";
 import { bypassOf, Suffix } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
@@ -50,28 +52,36 @@ export interface Checkpoint {
   readonly undecided: number;
 }
 
+/** Where finished parts are kept, so that a run that was stopped continues: a folder, OPFS, a map. */
 export interface CheckpointStore {
+  /** The part with this key, if it was saved. */
   load(part: number): Promise<Checkpoint | undefined>;
+  /** Keeps a part whole, or not at all. */
   save(part: number, checkpoint: Checkpoint): Promise<void>;
 }
 
+/** What `reconstruct` does beyond its method: seed, checkpoints, callbacks. */
 export interface ReconstructOptions {
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called after every step of learning. */
   readonly onStep?: ((part: number, parts: number, step: number, steps: number) => void) | undefined;
+  /** Called when a part has been learned. */
   readonly onPart?: ((report: PartReport, part: number, parts: number) => void) | undefined;
   readonly checkpoints?: CheckpointStore | undefined;
   /** A compiled float.wasm. */
   readonly module?: WebAssembly.Module | undefined;
 }
 
+/** The learned network and what each of its parts gained. */
 export interface Reconstruction {
   readonly quantized: Quantized;
   readonly parts: readonly PartReport[];
 }
 
-/** Samples of one pass over a part. */
+/** Samples of one pass over a part, and fewer where its values are large. */
 const passBatch = 32;
+const passRows = (unit: Unit): number => Math.min(passBatch, 2 * rowsOf(unit.largest));
 const breathMilliseconds = 20;
 
 /**
@@ -162,7 +172,7 @@ class Run {
       const gradients = new Map(
         [...outputs].map(([name, output]): [string, DeviceTensor] => [name, { ...output, ptr: unit.allocate(sizeOf(output.dims) * 4) }]),
       );
-      suffix.run(outputs, gradients, unit.f32, indices, 1);
+      suffix.run(outputs, gradients, unit.f32, indices, indices.length / passBatch);
       for (const [name, gradient] of gradients) {
         const raw = unit.f32.subarray(gradient.ptr / 4, gradient.ptr / 4 + sizeOf(gradient.dims));
         importance.get(name)!.write(first, { ...gradient, ptr: 0 }, fisherWeights(raw));
@@ -282,16 +292,13 @@ class Run {
     };
     const scales = new Map(quantizers.map(({ group }) => [group, this.#scales.get(group)!]));
     const { iterations } = this.#method.schedule;
-    return learnUnit(
-      unit,
-      this.#method,
-      parametrizations[this.#method.parametrization],
-      grids,
-      scales,
-      examples,
-      { seed: this.#options.seed ?? 0, unit: index },
-      { breathe: () => this.#breathe(), onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations) },
-    );
+    const gradients = gradientsHere(unit, this.#method, examples, { seed: this.#options.seed ?? 0, unit: index });
+    const learned = await learnUnit(unit, this.#method, parametrizations[this.#method.parametrization], grids, scales, gradients, {
+      breathe: () => this.#breathe(),
+      onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
+    });
+    gradients.release();
+    return learned;
   }
 
   /** Outputs of the float network, into the cache of targets. */
@@ -335,9 +342,10 @@ class Run {
     caches: Caches,
     consume: (first: number, outputs: ReadonlyMap<string, DeviceTensor>, indices: readonly number[]) => void,
   ): Promise<void> {
-    const buffers = unit.part.inputs.map((name) => unit.allocate(passBatch * caches.get(name).size * 4));
-    for (let first = 0; first < this.#samples.length; first += passBatch) {
-      const indices = Array.from({ length: Math.min(passBatch, this.#samples.length - first) }, (_, i) => first + i);
+    const rows = passRows(unit);
+    const buffers = unit.part.inputs.map((name) => unit.allocate(rows * caches.get(name).size * 4));
+    for (let first = 0; first < this.#samples.length; first += rows) {
+      const indices = Array.from({ length: Math.min(rows, this.#samples.length - first) }, (_, i) => first + i);
       const feeds = new Map(unit.part.inputs.map((name, i) => [name, caches.get(name).gather(indices, buffers[i]!, unit.f32)]));
       consume(first, unit.forward(feeds), indices);
       await this.#breathe();

@@ -108,7 +108,8 @@ export class Suffix {
     return new Float32Array(this.#engine.memory.buffer);
   }
 
-  #buffer(key: string, elements: number): number {
+  #buffer(what: string, elements: number): number {
+    const key = `${what} ${elements}`;
     let ptr = this.#buffers.get(key);
     if (ptr === undefined) {
       ptr = this.#engine.allocate(elements * 4);

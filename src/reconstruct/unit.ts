@@ -189,6 +189,11 @@ export class Unit implements Home {
     return areKnown(dims) ? (dims as readonly number[]).reduce((product, dim) => product * dim, 1) : 0;
   }
 
+  /** Elements a sample of the largest value. */
+  get largest(): number {
+    return this.part.nodes.flatMap(({ outputs }) => outputs).reduce((most, name) => Math.max(most, this.elementsOf(name)), 0);
+  }
+
   /** Every element of every activation quantized. */
   quantizeAll(): void {
     for (const { value } of this.quantizers) this.writeControl(value, 0xffffffff);
@@ -198,11 +203,14 @@ export class Unit implements Home {
     return this.engine.forward(feeds);
   }
 
-  /** Leaves ∂L/∂Ŵ in the slots and ∂L/∂s in `scales`. */
+  /** Sums of gradients begin anew. */
+  clearGradients(): void {
+    for (const { gradient, elements } of this.weights) this.kernels.fill(gradient, 0, elements);
+    for (const { ptr } of this.scales.values()) this.kernels.fill(ptr, 0, 1);
+  }
+
+  /** Adds ∂L/∂Ŵ to the slots and ∂L/∂s to `scales`. */
   backward(gradients: ReadonlyMap<string, DeviceTensor>): void {
-    const { kernels } = this;
-    for (const { gradient, elements } of this.weights) kernels.fill(gradient, 0, elements);
-    for (const { ptr } of this.scales.values()) kernels.fill(ptr, 0, 1);
     this.engine.backward(gradients, this.#sums);
   }
 }
