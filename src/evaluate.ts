@@ -12,6 +12,7 @@ import { taskKinds } from "./tasks/kinds/table.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { Task, WorkOptions } from "./tasks/types.ts";
 
+/** Which samples are evaluated, and against what. */
 export interface EvaluateOptions extends WorkOptions {
   /** At most so many samples, after the first `skip`. */
   readonly limit?: number | undefined;

@@ -25,6 +25,7 @@ import { sha256 } from "./tasks/hash.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
 
+/** A model and the samples it is calibrated on. */
 export interface QuantizeInput {
   /** The model file. */
   readonly model: Uint8Array;
@@ -36,6 +37,7 @@ export interface QuantizeInput {
   readonly labels?: readonly string[] | undefined;
 }
 
+/** Where the work is done and who hears of it. */
 export interface QuantizeWork extends WorkOptions {
   /** Called when a part of the network has been learned. */
   readonly onPart?: ReconstructOptions["onPart"];

@@ -3,6 +3,7 @@ import { HalftoneError } from "../errors.ts";
 import { integerWasm, sharedWasm } from "./assets.ts";
 import type { IntegerKernels } from "./kernels.ts";
 
+/** The kernels: where they are, their bytes, or the compiled module. */
 export type WasmSource = URL | WebAssembly.Module | BufferSource;
 
 /** node:fs where there is one; looked up at run time, so that bundlers and browsers never see it. */

@@ -15,6 +15,7 @@ export type { SessionBytes } from "./place.ts";
 export type { Session, Visit } from "./session.ts";
 export type { ImageLike, InputData, Inputs, InputTensor, Outputs, OutputTensor } from "./tensors.ts";
 
+/** How a session is made. */
 export interface SessionOptions {
   /** integer.wasm: where it is, its bytes, or the compiled module (edge runtimes); by default the file beside this package. */
   readonly wasm?: WasmSource | undefined;

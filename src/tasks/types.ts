@@ -31,6 +31,7 @@ export interface Executor {
   run<T>(tasks: AsyncIterable<Task> | Iterable<Task>, consume: (result: T, index: number) => void, options?: RunOptions): Promise<void>;
   /** Tasks completed by each worker so far (one element, in-line: [n]). */
   readonly done: readonly number[];
+  /** Stops the workers; work that is under way is cancelled. */
   close(): Promise<void>;
 }
 
@@ -42,8 +43,10 @@ export interface Progress {
   readonly secondsLeft?: number | undefined;
 }
 
+/** What every long work takes. */
 export interface WorkOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Called after every piece of work. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly executor?: Executor | undefined;
   readonly seed?: number | undefined;

@@ -4,6 +4,7 @@ import { createPool } from "./pool.ts";
 import { taskKinds } from "../kinds/table.ts";
 import type { Executor } from "../types.ts";
 
+/** How an executor is made. */
 export interface ExecutorOptions {
   /** 0 runs in-line, in the caller's thread. */
   readonly workers: number;
