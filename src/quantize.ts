@@ -43,6 +43,8 @@ export interface QuantizeWork extends WorkOptions {
   readonly onPart?: ReconstructOptions["onPart"];
   /** Where a killed run continues. */
   readonly checkpoints?: ReconstructOptions["checkpoints"];
+  /** Histograms that are there already, by value: samples are then not run for them. */
+  readonly observe?: ((values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>) | undefined;
 }
 
 /**
@@ -58,16 +60,10 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
-  const encoded = await encodeGraph(prepare(readModel(input.model)), chosen, (values) =>
-    calibrate({
-      model: input.model,
-      values,
-      dataset: input.dataset,
-      samples: chosen.samples,
-      preprocessing: input.preprocessing,
-      ...work,
-    }),
-  );
+  const { model, dataset, preprocessing } = input;
+  const observe =
+    work.observe ?? ((values: readonly string[]) => calibrate({ model, values, dataset, samples: chosen.samples, preprocessing, ...work }));
+  const encoded = await encodeGraph(prepare(readModel(model)), chosen, observe);
   const nearest: Quantized = {
     ...encoded,
     provenance: {

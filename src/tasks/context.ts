@@ -4,6 +4,8 @@ import { throwIfAborted } from "../errors.ts";
 export interface TaskContext {
   /** The task's shared inputs by hash. */
   readonly shared: ReadonlyMap<string, Uint8Array>;
+  /** That of the caller, where the task runs in its thread. */
+  readonly signal?: AbortSignal | undefined;
   /** Made once per worker and key, kept while it is among the few last used: a prepared engine, a session. */
   memo<T>(key: string, make: () => Promise<T>): Promise<T>;
   /**
@@ -27,6 +29,9 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
   let lastBreath = performance.now();
   return {
     shared,
+    get signal() {
+      return options.signal?.();
+    },
     async memo<T>(key: string, make: () => Promise<T>): Promise<T> {
       const made = (kept.get(key) as Promise<T> | undefined) ?? make();
       // A Map keeps the order of insertion: the first key is the one that was not used for longest.

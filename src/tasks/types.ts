@@ -22,6 +22,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called after each task, in completion order: for progress only. */
   readonly onDone?: ((done: number) => void) | undefined;
+  /** Called with each result in completion order, and how long its task ran: to keep what is done whatever becomes of the rest. */
+  readonly onResult?: ((result: unknown, index: number, seconds: number) => void) | undefined;
+  /** Tasks pulled and not yet consumed, at most: more than usual where they differ much in length and their results are small. */
+  readonly ahead?: number | undefined;
 }
 
 /** Runs tasks; results come in task order whatever the number of workers, each handed on as soon as its predecessors were. */

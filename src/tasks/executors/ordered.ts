@@ -1,8 +1,8 @@
 import { HalftoneError } from "../../errors.ts";
 import type { RunOptions, Task } from "../types.ts";
 
-/** Runs one task at a time. */
-export type Lane = (task: Task) => Promise<unknown>;
+/** Runs one task at a time. `started` may be called when work on it begins, again if it begins anew. */
+export type Lane = (task: Task, started: () => void) => Promise<unknown>;
 
 type Outcome = { readonly value: unknown } | { readonly error: unknown };
 
@@ -16,7 +16,7 @@ export function runOrdered<T>(
   lanes: readonly Lane[],
   window: number,
   consume: (result: T, index: number) => void,
-  { signal, onDone }: RunOptions = {},
+  { signal, onDone, onResult, ahead = 0 }: RunOptions = {},
 ): Promise<void> {
   const iterator = Symbol.asyncIterator in tasks ? tasks[Symbol.asyncIterator]() : tasks[Symbol.iterator]();
   const idle = [...lanes];
@@ -43,12 +43,15 @@ export function runOrdered<T>(
     };
     const cancel = (): void => settle(() => reject(new HalftoneError("CANCELLED", "tasks", "a cancelled signal", "a running task")));
 
-    const record = (index: number, outcome: Outcome): void => {
+    const record = (index: number, outcome: Outcome, seconds: number): void => {
       if (settled) return;
       outcomes.set(index, outcome);
       if ("error" in outcome) exhausted = true;
       try {
-        if ("value" in outcome) onDone?.(++done);
+        if ("value" in outcome) {
+          onResult?.(outcome.value, index, seconds);
+          onDone?.(++done);
+        }
         for (let next = outcomes.get(consumed); next; next = outcomes.get(consumed)) {
           if ("error" in next) throw next.error;
           outcomes.delete(consumed);
@@ -63,10 +66,13 @@ export function runOrdered<T>(
       while (!settled && idle.length > 0 && queue.length > 0) {
         const lane = idle.pop()!;
         const { task, index } = queue.shift()!;
-        lane(task)
+        let from = performance.now();
+        const started = (): void => void (from = performance.now());
+        const seconds = (): number => (performance.now() - from) / 1000;
+        lane(task, started)
           .then(
-            (value) => record(index, { value }),
-            (error: unknown) => record(index, { error }),
+            (value) => record(index, { value }, seconds()),
+            (error: unknown) => record(index, { error }, seconds()),
           )
           .finally(() => {
             idle.push(lane);
@@ -80,7 +86,7 @@ export function runOrdered<T>(
       if (feeding || settled) return;
       feeding = true;
       try {
-        while (!settled && !exhausted && pulled - consumed < window) {
+        while (!settled && !exhausted && pulled - consumed < Math.max(window, ahead)) {
           const step = await iterator.next();
           if (settled) return;
           if (step.done) exhausted = sourceEnded = true;
@@ -90,7 +96,7 @@ export function runOrdered<T>(
       } catch (error) {
         // The source failed at this place of the order: what came before is still finished and consumed.
         exhausted = sourceEnded = true;
-        record(pulled++, { error });
+        record(pulled++, { error }, 0);
       } finally {
         feeding = false;
       }
