@@ -22,6 +22,8 @@ const breathMilliseconds = 20;
 
 export interface ContextOptions {
   readonly signal?: (() => AbortSignal | undefined) | undefined;
+  /** Called at breaths, some 20 ms apart at least. */
+  readonly onBreath?: (() => void) | undefined;
 }
 
 export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: ContextOptions = {}): TaskContext {
@@ -47,6 +49,7 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
     },
     async breathe() {
       if (performance.now() - lastBreath < breathMilliseconds) return;
+      options.onBreath?.();
       await new Promise((resolve) => setTimeout(resolve));
       lastBreath = performance.now();
       throwIfAborted(options.signal?.(), "task");

@@ -26,6 +26,11 @@ export interface RunOptions {
   readonly onResult?: ((result: unknown, index: number, seconds: number) => void) | undefined;
   /** Tasks pulled and not yet consumed, at most: more than usual where they differ much in length and their results are small. */
   readonly ahead?: number | undefined;
+  /**
+   * Takes the failures of tasks, in task order among the results: the rest is done and kept. Absent, the first failure ends the run.
+   * A worker that breaks down twice over one task makes it fail with WORKER_FAILED, whose `cause` is what the runtime said.
+   */
+  readonly onFailed?: ((error: unknown, index: number) => void) | undefined;
 }
 
 /** Runs tasks; results come in task order whatever the number of workers, each handed on as soon as its predecessors were. */

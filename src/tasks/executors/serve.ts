@@ -12,11 +12,16 @@ export interface WorkerApi {
   run(task: TaskCall, blobs: readonly Blob[]): Promise<unknown>;
 }
 
+const signOfLife = "alive";
+
 /** Makes this thread a worker for the given kinds of task. */
 export function serve(kinds: TaskKinds): void {
   installErrorTransfer();
+  const port = threads()?.parentPort;
+  const endpoint = port ? nodeEndpoint(port) : (globalThis as unknown as Endpoint);
   const shared = new Map<string, Uint8Array>();
-  const context = createContext(shared);
+  // Not a message of comlink, which passes over it: the pool's watch takes any.
+  const context = createContext(shared, { onBreath: () => endpoint.postMessage(signOfLife) });
   const api: WorkerApi = {
     async run(task, blobs) {
       // Only the current task's blobs are kept, and the pool counts on exactly that: memory stays bounded in a long life.
@@ -26,6 +31,6 @@ export function serve(kinds: TaskKinds): void {
       return typeof result === "object" && result !== null ? transfer(result, buffersOf(result)) : result;
     },
   };
-  const port = threads()?.parentPort;
-  expose(api, port ? nodeEndpoint(port) : (globalThis as unknown as Endpoint));
+  expose(api, endpoint);
+  endpoint.postMessage(signOfLife);
 }
