@@ -16,6 +16,7 @@ import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, 
 import { findSites, makers } from "./quantized/sites.ts";
 import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
+import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
@@ -91,6 +92,7 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
     signal,
     onPart,
     checkpoints,
+    crew: crewOf(work.executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
       meter(part * iterations + step);

@@ -1,4 +1,5 @@
 // Learning one part: for each step the gradients of a mini-batch, then a step of every parameter; at the end, decisions.
+import type { GradientSource } from "./gradients.ts";
 import type { Method } from "./methods.ts";
 import { Moments, optimizers } from "./optimizers.ts";
 import type { Hardened, Parametrization, WeightGrid, WeightLearner } from "./parametrizations/types.ts";
@@ -7,14 +8,6 @@ import type { Unit, WeightSlot } from "./unit.ts";
 
 /** The least step size: no gradient may turn a scale over. Source: Wei et al. 2022 (QDrop). */
 const leastScale = 1.1920928955078125e-7;
-
-/** Makes the gradients of a step. */
-export interface GradientSource {
-  /** Samples a step, counted twice where the network behind judges a half of its own. */
-  readonly rows: number;
-  /** Leaves in the unit ∂L/∂Ŵ and ∂L/∂s of step `index`, for the weights and step sizes that it holds. */
-  make(index: number): Promise<void>;
-}
 
 export interface LearnHooks {
   /** Called between steps, at most every 20 ms of work: lets cancellation through. */

@@ -10,7 +10,7 @@ import { movingOps } from "../quantized/sites.ts";
 import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
-import { gradientsHere } from "./gradients.ts";
+import { type Crew, gradientsHere, gradientsOfCrew } from "./gradients.ts";
 import { learnUnit } from "./learn.ts";
 import type { Method } from "./methods.ts";
 import { sizeOf } from "../ops/strided.ts";
@@ -20,7 +20,7 @@ import { decodeRows } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
 import { findParts, type Part } from "./scopes.ts";
 import { type Examples, rowsOf } from "./slices.ts";
-import { bypassOf, Suffix } from "./suffix.ts";
+import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
 /** Calibration samples as the model's input. */
@@ -69,6 +69,8 @@ export interface ReconstructOptions {
   /** Called when a part has been learned. */
   readonly onPart?: ((report: PartReport, part: number, parts: number) => void) | undefined;
   readonly checkpoints?: CheckpointStore | undefined;
+  /** Workers to share the steps; the result is the same without. */
+  readonly crew?: Crew | undefined;
   /** A compiled float.wasm. */
   readonly module?: WebAssembly.Module | undefined;
 }
@@ -134,11 +136,15 @@ class Run {
     this.#scales = new Map(this.#quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   }
 
+  #cache(): SampleCache {
+    return new SampleCache(this.#samples.length, this.#options.crew?.allocate);
+  }
+
   /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized. */
   async readInputs(): Promise<void> {
     const [name] = this.#graph.inputs as [string];
-    const float = new SampleCache(this.#samples.length);
-    const prefix = new SampleCache(this.#samples.length);
+    const float = this.#cache();
+    const prefix = this.#cache();
     const encoding = this.#method.activations.kind === "float" ? undefined : this.#quantized.activations.get(name);
     for (let first = 0; first < this.#samples.length; first += passBatch) {
       const tensor = await this.#samples.read(first, Math.min(passBatch, this.#samples.length - first));
@@ -156,7 +162,7 @@ class Run {
   async readAnswers(): Promise<void> {
     if (this.#method.objective.kind === "output") return;
     const graph = this.#graph;
-    const answers = new SampleCache(this.#samples.length);
+    const answers = this.#cache();
     const whole: Part = { name: graph.name, nodes: graph.nodes, inputs: graph.inputs, outputs: graph.outputs.slice(0, 1) };
     const unit = await Unit.open(graph, whole, [], [], [], this.#options.module);
     await this.#pass(unit, this.#float, (first, outputs) => answers.write(first, outputs.get(graph.outputs[0]!)!, unit.f32));
@@ -167,7 +173,7 @@ class Run {
   async #judges(unit: Unit, later: readonly Part[]): Promise<Pick<Examples, "suffix" | "importance">> {
     const suffix = await this.#suffix(unit.part, later);
     if (!suffix || this.#method.objective.kind === "prediction") return { suffix };
-    const importance = new Map(unit.part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    const importance = new Map(unit.part.outputs.map((name) => [name, this.#cache()]));
     await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
       const gradients = new Map(
         [...outputs].map(([name, output]): [string, DeviceTensor] => [name, { ...output, ptr: unit.allocate(sizeOf(output.dims) * 4) }]),
@@ -189,7 +195,7 @@ class Run {
       (name) => this.#float.has(name) && !part.outputs.includes(name),
     );
     const bypass = new Map(bypassOf(this.#graph, part.outputs, available).map((name) => [name, this.#float.get(name)]));
-    return Suffix.open(this.#graph, part, bypass, this.#answers!, objective.temperature, this.#options.module);
+    return Suffix.open(suffixOrder(this.#graph, part, bypass, this.#answers!, objective.temperature), this.#options.module);
   }
 
   async part(part: Part, index: number, parts: readonly Part[]): Promise<void> {
@@ -292,19 +298,23 @@ class Run {
     };
     const scales = new Map(quantizers.map(({ group }) => [group, this.#scales.get(group)!]));
     const { iterations } = this.#method.schedule;
-    const gradients = gradientsHere(unit, this.#method, examples, { seed: this.#options.seed ?? 0, unit: index });
+    const { seed = 0, crew } = this.#options;
+    const path = { seed, unit: index };
+    const gradients = crew
+      ? gradientsOfCrew(crew, this.#graph, unit, this.#method, examples, path)
+      : gradientsHere(unit, this.#method, examples, path);
     const learned = await learnUnit(unit, this.#method, parametrizations[this.#method.parametrization], grids, scales, gradients, {
       breathe: () => this.#breathe(),
       onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
     });
-    gradients.release();
+    await gradients.release();
     return learned;
   }
 
   /** Outputs of the float network, into the cache of targets. */
   async #floatPass(part: Part): Promise<void> {
     const unit = await Unit.open(this.#graph, part, [], [], [], this.#options.module);
-    const made = new Map(part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    const made = new Map(part.outputs.map((name) => [name, this.#cache()]));
     await this.#pass(unit, this.#float, (first, outputs) => {
       for (const [name, output] of outputs) made.get(name)!.write(first, output, unit.f32);
     });
@@ -314,7 +324,7 @@ class Run {
   /** Outputs of the quantized network as the unit now stands, into its cache; and their distance from the targets. */
   async #quantizedPass(unit: Unit): Promise<{ loss: number; signal: number }> {
     const { part } = unit;
-    const made = new Map(part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    const made = new Map(part.outputs.map((name) => [name, this.#cache()]));
     let [loss, signal] = [0, 0];
     await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
       for (const [name, output] of outputs) {

@@ -4,6 +4,8 @@ import { throwIfAborted } from "../errors.ts";
 export interface TaskContext {
   /** The task's shared inputs by hash. */
   readonly shared: ReadonlyMap<string, Uint8Array>;
+  /** Data of the task's state. */
+  readonly state: unknown;
   /** That of the caller, where the task runs in its thread. */
   readonly signal?: AbortSignal | undefined;
   /** Made once per worker and key, kept while it is among the few last used: a prepared engine, a session. */
@@ -24,6 +26,7 @@ export interface ContextOptions {
   readonly signal?: (() => AbortSignal | undefined) | undefined;
   /** Called at breaths, some 20 ms apart at least. */
   readonly onBreath?: (() => void) | undefined;
+  readonly state?: (() => unknown) | undefined;
 }
 
 export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: ContextOptions = {}): TaskContext {
@@ -31,6 +34,9 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
   let lastBreath = performance.now();
   return {
     shared,
+    get state() {
+      return options.state?.();
+    },
     get signal() {
       return options.signal?.();
     },

@@ -6,6 +6,8 @@ export interface Task {
   readonly options: unknown;
   /** Large inputs that many tasks share (a model, a plan): sent to a worker once, kept there by hash. */
   readonly shared: readonly Blob[];
+  /** Plain data that many tasks share, for executors that hold states: sent to a worker once, kept until a task with another or none. */
+  readonly state?: State | undefined;
   /** Inputs of this task alone. */
   readonly payload: unknown;
   /** Shown in progress and errors: "calibrate samples 32…63". */
@@ -16,6 +18,12 @@ export interface Blob {
   /** sha-256, hexadecimal */
   readonly hash: string;
   readonly bytes: Uint8Array;
+}
+
+/** Plain data under a name that is never used twice. Memory that it shares with the caller (SharedArrayBuffer) is not copied. */
+export interface State {
+  readonly name: string;
+  readonly data: unknown;
 }
 
 export interface RunOptions {
@@ -38,6 +46,8 @@ export interface Executor {
   readonly workers: number;
   /** `tasks` is pulled as workers become free, so memory is bounded by the number of workers, not of tasks. */
   run<T>(tasks: AsyncIterable<Task> | Iterable<Task>, consume: (result: T, index: number) => void, options?: RunOptions): Promise<void>;
+  /** True where tasks may share states: the workers live in this process. */
+  readonly holdsStates?: boolean | undefined;
   /** Tasks completed by each worker so far (one element, in-line: [n]). */
   readonly done: readonly number[];
   /** Stops the workers; work that is under way is cancelled. */

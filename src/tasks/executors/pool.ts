@@ -24,6 +24,11 @@ interface LiveWorker {
   readonly watch: Watch;
   /** Hashes of the blobs it holds. */
   held: ReadonlySet<string>;
+  /** Name of the state it holds. */
+  state: string | undefined;
+  crash: Error | undefined;
+  /** Called when it crashes. One listener at a time: reactions to a promise that lives as long as the worker would pile up. */
+  onCrash: () => void;
 }
 
 /** One worker and its successors: a crashed or hung one is replaced when the next task comes. */
@@ -43,6 +48,7 @@ export function createPool(count: number, url?: URL | string, patience: number =
   const seats = Array.from({ length: count }, (_, index) => createSeat(url, patience, () => done[index]!++));
   return {
     workers: count,
+    holdsStates: true,
     done,
     run: (tasks, consume, options) =>
       runOrdered(
@@ -66,23 +72,33 @@ function createSeat(url: URL | string | undefined, patience: number, onDone: () 
 
   const start = (): LiveWorker => {
     const handle = spawnWorker(url);
-    return { handle, remote: wrap<WorkerApi>(handle.endpoint), watch: watch(handle.endpoint, patience), held: new Set() };
+    const remote = wrap<WorkerApi>(handle.endpoint);
+    const watching = watch(handle.endpoint, patience);
+    const live: LiveWorker = { handle, remote, watch: watching, held: new Set(), state: undefined, crash: undefined, onCrash() {} };
+    Promise.race([handle.failed, watching.hung]).catch((cause: Error) => {
+      live.crash = cause;
+      live.onCrash();
+    });
+    return live;
   };
 
   const attempt = async (task: Task): Promise<{ value: unknown } | { crash: Error }> => {
     const live = (worker ??= start());
-    let crash: Error | undefined;
-    const broken = Promise.race([live.handle.failed, live.watch.hung]).catch((cause: Error) => {
-      crash = cause;
+    const broken = new Promise<void>((resolve) => {
+      live.onCrash = resolve;
+      if (live.crash) resolve();
     });
     const hashes = task.shared.map(({ hash }) => hash);
     const missing = task.shared.filter(({ hash }) => !live.held.has(hash));
     live.held = new Set(hashes);
+    const state = task.state?.name === live.state ? undefined : task.state;
+    live.state = task.state?.name;
     // The payload is copied, not handed over: a second attempt needs it whole.
     const { kind, options, payload, label } = task;
-    const call = live.remote.run({ kind, options, payload, label, shared: hashes }, missing);
+    const call = live.remote.run({ kind, options, payload, label, shared: hashes, state: live.state }, missing, state);
     live.watch.begin();
     const value = await Promise.race([call, broken]).finally(() => live.watch.end());
+    const { crash } = live;
     if (crash === undefined) return { value };
     // Its answer will never come.
     call.catch(() => {});
