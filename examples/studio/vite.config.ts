@@ -37,5 +37,13 @@ export default defineConfig({
   resolve: { dedupe: ["comlink"] },
   optimizeDeps: { exclude: ["halftone"] },
   server: { fs: { allow: ["../.."] } },
-  preview: { headers: { "content-security-policy": `${policy}; frame-ancestors 'none'`, "referrer-policy": "no-referrer" } },
+  preview: {
+    headers: {
+      "content-security-policy": `${policy}; frame-ancestors 'none'`,
+      "referrer-policy": "no-referrer",
+      // Lets the workers share memory; without these two the bytes are the same, later.
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+    },
+  },
 });

@@ -51,8 +51,8 @@ export type Choices = Pick<QuantizeOptions, "weights" | "activations" | "ranges"
 export const stages = ["calibrate", "reconstruct", "lower", "evaluate", "compare"] as const;
 export type Stage = (typeof stages)[number];
 
-/** Progress of one of `stages`. */
-export type Step = Progress & { readonly note?: string | undefined };
+/** Progress of one of `stages`. @param seconds since it began */
+export type Step = Progress & { readonly note?: string | undefined; readonly seconds: number };
 
 export interface TrialSample {
   readonly picture: ImageBitmap | undefined;

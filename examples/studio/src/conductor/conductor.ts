@@ -11,7 +11,19 @@ import {
   writeModel,
 } from "halftone";
 import { writeReport } from "halftone/report";
-import type { Answer, Bench, Choices, Dropped, Opening, Outcome, Own, Product as ProductName, Role, Step, TrialSample } from "../protocol.ts";
+import type {
+  Answer,
+  Bench,
+  Choices,
+  Dropped,
+  Opening,
+  Outcome,
+  Own,
+  Product as ProductName,
+  Role,
+  Step,
+  TrialSample,
+} from "../protocol.ts";
 import { fetchExample, firstChoices } from "./example.ts";
 import { pictureOf, rawOf } from "./pictures.ts";
 import { learns, type Product, run } from "./run.ts";
@@ -132,14 +144,16 @@ function lockRuns(): Promise<boolean> {
   });
 }
 
-function sparsely(onStep: (step: Step) => void): (step: Step) => void {
+function sparsely(onStep: (step: Step) => void): (step: Omit<Step, "seconds">) => void {
   let last = 0;
-  let stage = "";
+  const begun = new Map<string, number>();
   return (step) => {
     const now = performance.now();
-    if (step.stage === stage && step.done !== step.total && now - last < reportEvery) return;
-    [last, stage] = [now, step.stage];
-    onStep(step);
+    const since = begun.get(step.stage);
+    if (since !== undefined && step.done !== step.total && now - last < reportEvery) return;
+    if (since === undefined) begun.set(step.stage, now);
+    last = now;
+    onStep({ ...step, seconds: (now - (since ?? now)) / 1000 });
   };
 }
 

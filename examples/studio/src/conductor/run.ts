@@ -32,7 +32,7 @@ export interface Work {
   readonly signal: AbortSignal;
   readonly checkpoints?: CheckpointStore | undefined;
   readonly resumedParts: () => number;
-  readonly onStep: (step: Step) => void;
+  readonly onStep: (step: Omit<Step, "seconds">) => void;
 }
 
 /** As in the written report. */
@@ -63,18 +63,22 @@ export async function run(table: Table, choices: Choices, work: Work): Promise<P
 
   const { dataset } = table.calibration;
   let part: string | undefined;
-  const onProgress = (progress: Progress): void => onStep({ ...progress, note: progress.stage === "reconstruct" ? part : undefined });
+  let learning = false;
+  const onProgress = (progress: Progress): void => {
+    learning ||= progress.stage === "reconstruct";
+    onStep({ ...progress, note: progress.stage === "reconstruct" ? part : undefined });
+  };
   const quantized = await quantize({ model, name, dataset, preprocessing, labels }, optionsOf(choices), {
     executor,
     signal,
     onProgress,
     checkpoints: work.checkpoints,
-    onPart(report, index, parts) {
+    onPart(_, index, parts) {
       part = `${index + 1} of ${parts} parts`;
     },
   });
-  // A method of nearest codes has no steps of its own.
-  await whole("reconstruct", () => undefined);
+  // Methods without steps of their own have rounded by now.
+  if (!learning) onStep({ stage: "reconstruct", done: 1, total: 1 });
   const plan = await whole("lower", () => withGolden(lower(quantized)));
   const file = await writePlan(plan);
 

@@ -20,7 +20,12 @@ export function sortFiles(paths: readonly string[]): Sorted {
   const first = (pattern: RegExp): string | undefined => visible.find((path) => pattern.test(path));
   return {
     model: first(/\.onnx$/i),
-    data: pair(visible.filter((path) => idx.test(path))) ?? first(/\.npz$/i) ?? pair(visible.filter((path) => /\.npy$/i.test(path))) ?? first(/\.bin$/i) ?? folder(visible),
+    data:
+      pair(visible.filter((path) => idx.test(path))) ??
+      first(/\.npz$/i) ??
+      pair(visible.filter((path) => /\.npy$/i.test(path))) ??
+      first(/\.bin$/i) ??
+      folder(visible),
     labels: first(/\.txt$/i),
     preprocessing: first(/\.json$/i),
   };

@@ -121,7 +121,11 @@ async function readFile(folder: FileSystemDirectoryHandle, name: string): Promis
 }
 
 /** Synchronous handles: those that every browser's workers have. */
-async function writeFile(folder: FileSystemDirectoryHandle, name: string, parts: readonly (Blob | Uint8Array<ArrayBuffer>)[]): Promise<void> {
+async function writeFile(
+  folder: FileSystemDirectoryHandle,
+  name: string,
+  parts: readonly (Blob | Uint8Array<ArrayBuffer>)[],
+): Promise<void> {
   const handle = await (await folder.getFileHandle(name, { create: true })).createSyncAccessHandle();
   try {
     handle.truncate(0);

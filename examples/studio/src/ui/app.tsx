@@ -25,8 +25,8 @@ export function App() {
         </div>
       </main>
       <footer>
-        Halftone turns float networks into integer programs with the same bytes everywhere. This page made no request after it was loaded; you
-        can go offline.
+        Halftone turns float networks into integer programs with the same bytes everywhere. This page made no request after it was loaded;
+        you can go offline.
       </footer>
       <Problem />
       <p class="unseen" role="status">

@@ -42,7 +42,14 @@ export function Camera({ onFrame }: { onFrame: (picture: Picture) => Promise<voi
   }, [on]);
   return (
     <>
-      <canvas ref={canvas} class="bitmap" width={size} height={size} role="img" aria-label={on ? "What the camera sees" : "The camera is off"} />
+      <canvas
+        ref={canvas}
+        class="bitmap"
+        width={size}
+        height={size}
+        role="img"
+        aria-label={on ? "What the camera sees" : "The camera is off"}
+      />
       <button type="button" class={`stage-button ${on ? "" : "middle"}`} onClick={() => setOn(!on)}>
         {on ? "Stop" : "Start the camera"}
       </button>

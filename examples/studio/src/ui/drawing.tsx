@@ -68,6 +68,7 @@ export function Drawing({ onPicture }: { onPicture: (picture: Picture) => Promis
   };
   return (
     <>
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: there is no other role for a drawing pad with keys of its own */}
       <canvas
         ref={canvas}
         class="bitmap pad"

@@ -11,7 +11,12 @@ export function Files() {
   return (
     <section class="card" aria-labelledby="files-title" aria-busy={busy.value === "opening" || busy.value === "reading"}>
       <h2 id="files-title">Network and images</h2>
-      <Slot title="Network" name={table?.model.name} role="calibration" choosers={<Chooser label="Choose a network" text="Choose…" accept=".onnx,.txt,.json" />}>
+      <Slot
+        title="Network"
+        name={table?.model.name}
+        into="calibration"
+        choosers={<Chooser label="Choose a network" text="Choose…" accept=".onnx,.txt,.json" />}
+      >
         {table && (
           <p class="facts">
             {bytes(table.model.bytes)} · {count(table.model.operators)} operators · {count(table.model.parameters)} parameters · input{" "}
@@ -19,8 +24,8 @@ export function Files() {
           </p>
         )}
       </Slot>
-      <Samples title="Calibration images" role="calibration" data={table?.calibration} missing="" />
-      <Samples title="Test images" role="test" data={table?.test} missing="None: results are measured on the calibration images." />
+      <Samples title="Calibration images" into="calibration" data={table?.calibration} missing="" />
+      <Samples title="Test images" into="test" data={table?.test} missing="None: results are measured on the calibration images." />
       <Preparation />
       <Checked />
     </section>
@@ -30,44 +35,44 @@ export function Files() {
 interface SlotProps {
   readonly title: string;
   readonly name: string | undefined;
-  readonly role: Role;
+  readonly into: Role;
   readonly choosers: ComponentChildren;
   readonly children: ComponentChildren;
 }
 
-function Slot({ title, name, role, choosers, children }: SlotProps) {
+function Slot({ title, name, into, choosers, children }: SlotProps) {
   return (
-    <div class="slot" data-role={role}>
+    <div class="slot" data-role={into}>
       <div class="slot-head">
-        <div>
-          <h3>{title}</h3>
-          <p class="file" title={name}>
-            {name ?? "\u00a0"}
-          </p>
-        </div>
+        <h3>{title}</h3>
         <div class="choosers">{choosers}</div>
       </div>
+      <p class="file" title={name}>
+        {name ?? "\u00a0"}
+      </p>
       {children}
     </div>
   );
 }
 
-function Samples({ title, role, data, missing }: { title: string; role: Role; data: DataCard | undefined; missing: string }) {
+function Samples({ title, into, data, missing }: { title: string; into: Role; data: DataCard | undefined; missing: string }) {
   const what = title.toLowerCase();
   const choosers = (
     <>
-      <Chooser label={`Choose files of ${what}`} text="Files…" role={role} />
-      <Chooser label={`Choose a folder of ${what}`} text="Folder…" role={role} folder />
+      <Chooser label={`Choose files of ${what}`} text="Files…" into={into} />
+      <Chooser label={`Choose a folder of ${what}`} text="Folder…" into={into} folder />
     </>
   );
   return (
-    <Slot title={title} name={data?.name ?? (bench.value ? "—" : undefined)} role={role} choosers={choosers}>
+    <Slot title={title} name={data?.name ?? (bench.value ? "—" : undefined)} into={into} choosers={choosers}>
       <div class="strip" aria-hidden="true">
         {data?.pictures.map((picture, i) => (
           <Bitmap key={i} bitmap={picture} label="" size={72} />
         ))}
       </div>
-      <p class="facts">{data ? `${count(data.length)} samples, ${data.labelled ? "labelled" : "no labels"}` : bench.value ? missing : "\u00a0"}</p>
+      <p class="facts">
+        {data ? `${count(data.length)} samples, ${data.labelled ? "labelled" : "no labels"}` : bench.value ? missing : "\u00a0"}
+      </p>
     </Slot>
   );
 }
@@ -75,13 +80,13 @@ function Samples({ title, role, data, missing }: { title: string; role: Role; da
 interface ChooserProps {
   readonly label: string;
   readonly text: string;
-  readonly role?: Role;
+  readonly into?: Role;
   readonly accept?: string;
   readonly folder?: boolean;
 }
 
 /** A file input that looks like a button. */
-function Chooser({ label, text, role = "calibration", accept, folder = false }: ChooserProps) {
+function Chooser({ label, text, into = "calibration", accept, folder = false }: ChooserProps) {
   return (
     <label class="button quiet">
       {text}
@@ -93,7 +98,7 @@ function Chooser({ label, text, role = "calibration", accept, folder = false }: 
         accept={accept}
         disabled={!ready.value}
         {...(folder ? { webkitdirectory: true } : {})}
-        onChange={(event) => drop(chosenFiles(event.currentTarget), role)}
+        onChange={(event) => drop(chosenFiles(event.currentTarget), into)}
       />
     </label>
   );

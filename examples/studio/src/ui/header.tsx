@@ -9,7 +9,12 @@ export function Header() {
   });
   return (
     <header class="top">
-      <svg class="ramp" viewBox={`0 0 ${(columns + 0.5) * pitch} ${rows * pitch * 0.9}`} preserveAspectRatio="xMaxYMid slice" aria-hidden="true">
+      <svg
+        class="ramp"
+        viewBox={`0 0 ${(columns + 0.5) * pitch} ${rows * pitch * 0.9}`}
+        preserveAspectRatio="xMaxYMid slice"
+        aria-hidden="true"
+      >
         {dots}
       </svg>
       <div class="title">

@@ -98,7 +98,14 @@ function Chart({ layers, index }: { layers: readonly LayerCard[]; index: number 
   };
   return (
     <div class="chart" ref={element} style={{ height: `${height}px` }}>
-      <svg width={width} height={height} role="img" aria-label="Signal to noise of each step against the float network, in decibels" onClick={pick}>
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the slider below does the same for keys */}
+      <svg
+        width={width}
+        height={height}
+        role="img"
+        aria-label="Signal to noise of each step against the float network, in decibels"
+        onClick={pick}
+      >
         {Array.from({ length: top / tick + 1 }, (_, i) => i * tick).map((value) => (
           <g key={value}>
             <line class="grid" x1={margin.left} x2={width - margin.right} y1={y(value)} y2={y(value)} />
@@ -137,7 +144,16 @@ function Codes({ codes, elements, waiting }: { codes: CodeHistogram | undefined;
         <svg width={width} height={codesHeight} role="img" aria-label={codes ? "How often each weight code occurs" : "No weights"}>
           {codes?.counts.map((n, i) => {
             const h = (n / most) * (codesHeight - 4);
-            return <rect key={i} x={i * slot + slot * 0.1} width={Math.max(0.5, slot * 0.8)} y={codesHeight - h} height={h} rx={Math.min(2, slot / 4)} />;
+            return (
+              <rect
+                key={i}
+                x={i * slot + slot * 0.1}
+                width={Math.max(0.5, slot * 0.8)}
+                y={codesHeight - h}
+                height={h}
+                rx={Math.min(2, slot / 4)}
+              />
+            );
           })}
           <line class="grid" x1={0} x2={width} y1={codesHeight - 0.5} y2={codesHeight - 0.5} />
         </svg>
@@ -155,7 +171,7 @@ function Table({ layers }: { layers: readonly LayerCard[] }) {
   return (
     <details class="more">
       <summary>As a table</summary>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Every step of the program">
+      <section class="scroll" aria-label="Every step of the program">
         <table>
           <thead>
             <tr>
@@ -179,7 +195,7 @@ function Table({ layers }: { layers: readonly LayerCard[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </details>
   );
 }

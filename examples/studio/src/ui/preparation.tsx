@@ -79,7 +79,14 @@ function textsOf(preprocessing: Preprocessing | undefined): Texts {
 /** The numbers, or what is wrong with them. */
 function parse(texts: Texts): Preprocessing | string {
   const lists = Object.fromEntries(
-    Object.entries(texts).map(([key, text]) => [key, text.split(",").map((part) => part.trim()).filter((part) => part !== "").map(parseNumber)]),
+    Object.entries(texts).map(([key, text]) => [
+      key,
+      text
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== "")
+        .map(parseNumber),
+    ]),
   ) as Record<keyof Texts, number[]>;
   const wrong = fields.find(({ key }) => lists[key].some((value) => !Number.isFinite(value)));
   if (wrong) return `${wrong.label}: found '${texts[wrong.key]}', expected numbers with commas between them.`;

@@ -5,7 +5,7 @@ import { count, duration } from "./format.ts";
 const titles: Readonly<Record<Stage, string>> = {
   calibrate: "Ranges",
   reconstruct: "Weights",
-  lower: "Integer program",
+  lower: "Lowering",
   evaluate: "Accuracy",
   compare: "Layers",
 };
@@ -27,7 +27,7 @@ function Line({ title, step }: { title: string; step: Step | undefined }) {
     <li class={state}>
       <progress max={1} value={share} aria-label={title} />
       <span class="name">{title}</span>
-      <span class="note">{step && share < 1 ? noteOf(step) : state === "done" ? "done" : "\u00a0"}</span>
+      <span class="note">{step && share < 1 ? noteOf(step) : step ? `${step.seconds.toFixed(1)} s` : "\u00a0"}</span>
     </li>
   );
 }

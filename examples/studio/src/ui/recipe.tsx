@@ -22,7 +22,14 @@ export function Recipe() {
     >
       <h2 id="recipe-title">Recipe</h2>
       <fieldset disabled={!ready.value}>
-        <Segments legend="Weights" unit="bit" name="weights" values={[8, 6, 4, 3, 2]} value={chosen?.weights} onPick={(weights) => set({ weights })} />
+        <Segments
+          legend="Weights"
+          unit="bit"
+          name="weights"
+          values={[8, 6, 4, 3, 2]}
+          value={chosen?.weights}
+          onPick={(weights) => set({ weights })}
+        />
         <Segments
           legend="Activations"
           unit="bit"
@@ -66,7 +73,11 @@ export function Recipe() {
           <Whole label="Seed" value={chosen?.seed} least={0} onChange={(seed) => set({ seed })} />
         </div>
         <label class="tick">
-          <input type="checkbox" checked={chosen?.firstLast === 8} onChange={(event) => set({ firstLast: event.currentTarget.checked ? 8 : 0 })} />
+          <input
+            type="checkbox"
+            checked={chosen?.firstLast === 8}
+            onChange={(event) => set({ firstLast: event.currentTarget.checked ? 8 : 0 })}
+          />
           <span>First and last layer stay at 8 bits</span>
         </label>
       </fieldset>

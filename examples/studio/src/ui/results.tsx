@@ -26,7 +26,14 @@ export function Results() {
       </dl>
       <div class="downloads">
         {downloads.map(({ product, text, says }) => (
-          <button key={product} type="button" disabled={!done} title={says} aria-label={`Download ${text}`} onClick={() => download(product)}>
+          <button
+            key={product}
+            type="button"
+            disabled={!done}
+            title={says}
+            aria-label={`Download ${text}`}
+            onClick={() => download(product)}
+          >
             <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
               <path d="M8 2v8m-3.2-3L8 10.2 11.2 7M3 13.5h10" />
             </svg>
@@ -53,7 +60,7 @@ function tiles(): readonly Tile[] {
   return [
     {
       title: "Top-1",
-      value: evaluation?.top1 === undefined ? (done && "no labels") : percent(evaluation.top1),
+      value: evaluation?.top1 === undefined ? done && "no labels" : percent(evaluation.top1),
       beside: evaluation?.against ? `float ${percent(evaluation.against.top1)}` : "\u00a0",
     },
     { title: "Same answers as float", value: evaluation?.agreement === undefined ? undefined : percent(evaluation.agreement), beside: on },

@@ -89,13 +89,20 @@ export function Trial() {
 }
 
 function pickSample(index: number): void {
-  chosen.value = Math.max(0, samples.value.findIndex((sample) => sample.index === index));
+  chosen.value = Math.max(
+    0,
+    samples.value.findIndex((sample) => sample.index === index),
+  );
   void ask(index);
 }
 
 function differing(): string {
   const differ = samples.value.filter(({ float, integer }) => float !== integer).length;
-  return outcome.value ? (differ === 0 ? "all of these agree" : `${differ} of these differ, first in the row`) : "float only, until you quantize";
+  return outcome.value
+    ? differ === 0
+      ? "all of these agree"
+      : `${differ} of these differ, first in the row`
+    : "float only, until you quantize";
 }
 
 function sampleLabel(): string {
