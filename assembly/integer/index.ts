@@ -4,7 +4,7 @@ export { decode } from "./codes";
 export { gemvLinear, gemvSums, gemvTable, partialSums } from "./gemvcodes";
 export { border, patches, widen } from "./patches";
 export { depthwise, depthwise3x3, depthwise3x3Strided } from "./depthwise";
-export { requantizeAny, requantizeEven, requantizeHigh, requantizeSingle } from "./requantize";
+export { clampCodes, requantizeAny, requantizeEven, requantizeSingle } from "./requantize";
 export { residualAccumulators, residualAny, residualCodes, storeAccumulators } from "./residual";
 export { add, lookup, mul, splat } from "./elementwise";
 export { maxpool, sumpool } from "./pool";
