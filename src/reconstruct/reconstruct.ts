@@ -400,7 +400,7 @@ class Run {
 }
 
 /** Where the integer program rounds an activation: sites that it has codes for, but not those that only move codes. */
-function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
+export function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
   const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
   return sites.flatMap(({ value, group, branch }): Quantizer[] => {
     const node = producer.get(value);
