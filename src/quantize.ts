@@ -16,6 +16,7 @@ import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, 
 import { findSites, makers } from "./quantized/sites.ts";
 import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
+import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
@@ -46,7 +47,7 @@ export interface QuantizeWork extends WorkOptions {
   /** Called when a part of the network has been learned. */
   readonly onPart?: ReconstructOptions["onPart"];
   /** Where a killed run continues. */
-  readonly checkpoints?: ReconstructOptions["checkpoints"];
+  readonly checkpoints?: PartStore | undefined;
   /** Histograms that are there already, by value: samples are then not run for them. */
   readonly observe?: ((values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>) | undefined;
 }
@@ -114,7 +115,7 @@ async function roundParts(
     seed: chosen.seed,
     signal,
     onPart,
-    checkpoints,
+    checkpoints: checkpoints && learnedParts(checkpoints),
     crew: crewOf(work.executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);

@@ -7,7 +7,7 @@ import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
 import { movingOps } from "../quantized/sites.ts";
-import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
+import type { PartReport, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
 import { type Crew, gradientsHere, gradientsOfCrew } from "./gradients.ts";
@@ -30,20 +30,7 @@ export interface SampleSource {
   read(first: number, count: number): Promise<Tensor>;
 }
 
-/** What became of one part. Losses are means over the samples of Σ over channels of squares, everything hardened and quantized. */
-export interface PartReport {
-  readonly name: string;
-  readonly weights: readonly string[];
-  readonly lossBefore: number;
-  readonly lossAfter: number;
-  /** The same sum of the float output itself: what the losses are small against. */
-  readonly signal: number;
-  readonly elements: number;
-  /** Codes that are not the nearest ones. */
-  readonly moved: number;
-  /** Roundings that learning left open. */
-  readonly undecided: number;
-}
+export type { PartReport };
 
 /** What a killed run continues from: a part's result. */
 export interface Checkpoint {
@@ -244,7 +231,8 @@ class Run {
         return [value, scale === undefined ? encoding : { ...encoding, scale: Float32Array.of(scale) }];
       }),
     );
-    return { ...this.#quantized, weights: this.#weights, activations };
+    const provenance = { ...this.#quantized.provenance, parts: this.reports };
+    return { ...this.#quantized, weights: this.#weights, activations, provenance };
   }
 
   /** Groups all of whose quantizers stand in this part. */
