@@ -15,6 +15,7 @@ function command(name, program, args = []) {
   const executable = join(program.startsWith("/") ? "" : modules, program);
   return {
     name,
+    executable,
     found: existsSync(executable),
     install: "npm ci --prefix test/runtimes",
     async run({ folder }, job) {
