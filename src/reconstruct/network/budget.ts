@@ -39,7 +39,7 @@ const costs = { product: 0.075, element: 7, gathered: 0.07 } as const;
 const threads = 2;
 /** Share of the time in which codes are found from Gram matrices, and the fewest samples that are worth it. */
 const gramShare = 0.1;
-const fewestSamples = 64;
+const fewestSamples = 256;
 
 /** How a time is spent. */
 export interface Plan {
