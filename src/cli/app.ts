@@ -6,6 +6,7 @@ import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { runCommand } from "./commands/run.ts";
 import { sweepCommand } from "./commands/sweep.ts";
+import { workerCommand } from "./commands/worker.ts";
 import { exitCodes } from "./terminal.ts";
 
 const root = buildRouteMap({
@@ -14,6 +15,7 @@ const root = buildRouteMap({
     convert: convertCommand,
     evaluate: evaluateCommand,
     sweep: sweepCommand,
+    worker: workerCommand,
     inspect: inspectCommand,
     run: runCommand,
     bench: benchCommand,

@@ -1,7 +1,7 @@
 // The three tasks of a sweep. A model's statistics and its float answers are made once, whatever is then done with them.
 import { calibrate } from "../calibrate.ts";
 import type { Dataset, Preprocessing } from "../data/types.ts";
-import { assert, type ErrorCode, HalftoneError } from "../errors.ts";
+import { assert, HalftoneError, passing } from "../errors.ts";
 import { answersOf, type Evaluation, evaluate } from "../evaluate.ts";
 import { prepare } from "../graph/prepare.ts";
 import type { Graph } from "../graph/types.ts";
@@ -124,9 +124,6 @@ function observable(graph: Graph): string[] {
 function workIn(context: TaskContext): WorkOptions {
   return { executor: nestedExecutor(context), signal: context.signal, onProgress: () => void context.breathe().catch(() => {}) };
 }
-
-/** Mistakes that another machine, or the same one tomorrow, need not make. */
-const passing: ReadonlySet<ErrorCode> = new Set(["CANCELLED", "WORKER_FAILED", "OUT_OF_MEMORY", "WASM_UNAVAILABLE"]);
 
 /** What cannot be done is a result too: the other runs go on. */
 async function told<T>(work: () => Promise<T>): Promise<T | Failed> {

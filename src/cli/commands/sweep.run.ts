@@ -6,6 +6,8 @@ import { flat, forPeople, toCsv, toJson, toMarkdown } from "../../sweep/table.ts
 import type { Row } from "../../sweep/types.ts";
 import { defaultWorkers } from "../../tasks/index.ts";
 import type { Executor } from "../../tasks/types.ts";
+import { createQueueExecutor } from "../../tasks/executors/queue.ts";
+import { openQueue } from "../queue.ts";
 import { prepareFolder, writeWhole } from "../files.ts";
 import { arithmeticName, folderStore, Seconds } from "../store.ts";
 import { count, duration, exitCodes, guarded, printJson, ProgressBar, say, table } from "../terminal.ts";
@@ -79,6 +81,16 @@ export const run = (flags: SweepFlags, path?: string): Promise<void> =>
     () => `Stopped: what is finished is kept in ${join(flags.output, "tasks")}. The same command continues.`,
   );
 
-async function executorFor(flags: SweepFlags, _arithmetic: string): Promise<Executor> {
-  return localExecutor(flags.workers ?? defaultWorkers());
+/** Threads of this process, or whoever takes from the queue. */
+async function executorFor(flags: SweepFlags, arithmetic: string): Promise<Executor> {
+  if (flags.queue === undefined && flags.blobs === undefined) return localExecutor(flags.workers ?? defaultWorkers());
+  const { connection, store } = await openQueue(flags);
+  const executor = await createQueueExecutor({ connection, store, arithmetic });
+  return {
+    ...executor,
+    async close() {
+      await executor.close();
+      await connection.close();
+    },
+  };
 }
