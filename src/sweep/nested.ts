@@ -11,11 +11,12 @@ export function nestedExecutor(context: TaskContext): Executor {
     const shared = new Map(task.shared.map(({ hash, bytes }) => [hash, bytes]));
     const own: TaskContext = {
       shared,
+      state: undefined,
       signal: context.signal,
       memo: (key, make) => context.memo(key, make),
       breathe: () => context.breathe(),
     };
-    const result = await runTask(taskKinds, { ...task, shared: [...shared.keys()] }, own);
+    const result = await runTask(taskKinds, { ...task, state: undefined, shared: [...shared.keys()] }, own);
     done[0]!++;
     return result;
   };

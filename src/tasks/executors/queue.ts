@@ -1,7 +1,7 @@
 // Tasks through BullMQ: a Redis holds the queue, workers on any number of machines take from it. What travels through the queue is names;
 // models, samples and results stand in a store under theirs.
 import type { Job, Queue, QueueEvents } from "bullmq";
-import { type ErrorData, HalftoneError } from "../../errors.ts";
+import { type ErrorData, HalftoneError, throwIfAborted } from "../../errors.ts";
 import { sha256 } from "../hash.ts";
 import type { TaskCall } from "../kinds.ts";
 import { pack, taskHash, unpack } from "../pack.ts";
@@ -74,18 +74,19 @@ export async function createQueueExecutor({ connection, store, arithmetic }: Que
   const lane = async (task: Task, started: () => void, signal: AbortSignal | undefined): Promise<unknown> => {
     const id = await taskHash(task, arithmetic);
     for (;;) {
+      throwIfAborted(signal, task.label);
       const found = await store.get(id);
       if (found) {
         done[0]!++;
         return resultOf(unpack(found) as StoredOutcome);
       }
-      const news = wait(waiting, id, started, signal);
+      const news = wait(waiting, id, started);
       const job = await enqueue(task, id);
       const reason = await news;
       if (signal?.aborted) {
         // A job that runs already goes on, and its result is found next time.
         await job.remove().catch(() => {});
-        throw new HalftoneError("CANCELLED", task.label, "a cancelled signal", "a running task");
+        throwIfAborted(signal, task.label);
       }
       if (reason !== undefined && !(await store.has(id)))
         throw new HalftoneError("WORKER_FAILED", task.label, `workers that broke down (${reason})`, "a result");
@@ -104,7 +105,12 @@ export async function createQueueExecutor({ connection, store, arithmetic }: Que
         result.catch(() => {}).finally(() => busy.delete(result));
         return result;
       });
+      const cancel = (): void => {
+        for (const { look } of [...waiting.values()]) look();
+      };
+      runOptions.signal?.addEventListener("abort", cancel);
       await runOrdered(tasks, own, lanes, consume, runOptions).finally(() => {
+        runOptions.signal?.removeEventListener("abort", cancel);
         stopped = Promise.allSettled(busy);
       });
     },
@@ -122,19 +128,15 @@ interface Waiter {
 }
 
 /** Until something may have become of a job: a reason if it failed, undefined otherwise. */
-function wait(waiting: Map<string, Waiter>, id: string, started: () => void, signal: AbortSignal | undefined): Promise<string | undefined> {
+function wait(waiting: Map<string, Waiter>, id: string, started: () => void): Promise<string | undefined> {
   return new Promise((resolve) => {
     const look = (reason?: string): void => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
       waiting.delete(id);
       resolve(reason);
     };
-    const abort = (): void => look();
     const timer = setTimeout(look, lookAgain);
     waiting.set(id, { started, look });
-    signal?.addEventListener("abort", abort);
-    if (signal?.aborted) look();
   });
 }
 

@@ -47,7 +47,7 @@ export async function createQueueWorker(options: QueueWorkerOptions): Promise<Qu
 
   const work = async ({ data }: Job<JobData>): Promise<void> => {
     const call = unpack((await fetchBlob(store, data.call)).bytes) as TaskCall;
-    const task: Task = { ...call, shared: await Promise.all(call.shared.map(blobNamed)) };
+    const task: Task = { ...call, state: undefined, shared: await Promise.all(call.shared.map(blobNamed)) };
     onStart?.(task.label);
     const started = performance.now();
     const executor = free.pop()!;
