@@ -26,8 +26,9 @@ export function cellsOf({ axes, options }: SweepPlan): Cell[] {
     const merged: QuantizeOptions = { ...options, ...Object.assign({}, ...sets), learning };
     const method = chooseMethod(merged);
     const learns = method.parametrization !== "nearest" && !method.gram;
-    if (!(learns && method.schedule.iterations > 0) && chosen.at(-1) !== firstSeed) return [];
+    const draws = (learns && method.schedule.iterations > 0) || method.network !== undefined;
+    if (!draws && chosen.at(-1) !== firstSeed) return [];
     const choices = Object.fromEntries(axisNames.map((axis, i) => [axis, chosen[i]!.label])) as Record<AxisName, string>;
-    return [{ choices, options: merged, looks: learns || method.gram !== undefined }];
+    return [{ choices, options: merged, looks: learns || method.gram !== undefined || method.network !== undefined }];
   });
 }
