@@ -9,7 +9,7 @@ import { drawWithoutReplacement, streamOf } from "../random.ts";
 import { findQuantizers, type SampleSource } from "../reconstruct.ts";
 import { learningRates } from "../schedules.ts";
 import { type Augmentation, augment } from "./augment.ts";
-import { Learner } from "./learner.ts";
+import { Learner, type LearnerState } from "./learner.ts";
 import { numbersLayout } from "./numbers.ts";
 import type { PairOrder, PairResult } from "./pair.ts";
 
@@ -27,15 +27,24 @@ export interface PairRunner {
   close(): Promise<void>;
 }
 
+export interface LearnerStore {
+  load(): Promise<LearnerState | undefined>;
+  save(state: LearnerState): Promise<void>;
+}
+
 export interface DistillWork {
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Where a run that was stopped continues. */
+  readonly checkpoints?: LearnerStore | undefined;
   /** @param losses of the step */
   readonly onStep?: ((done: number, losses: Omit<PairResult, "gradients">, current: () => Quantized) => void) | undefined;
 }
 
 /** Samples a slice: whoever runs them, the same gradients are added in the same order. */
 const slice = 8;
+/** Half a minute of a small network. */
+const stepsBetweenCheckpoints = 200;
 const purpose = { samples: 0, views: 1 } as const;
 
 /**
@@ -72,7 +81,9 @@ export async function distill(
     const learner = new Learner(quantized, layout, new Set(quantizers.map(({ group }) => group).filter((group) => group !== input)));
     const { all, dims } = await kept(samples);
     const numbers = new Float32Array(layout.length);
-    for (let index = 0; index < iterations; index++) {
+    const stored = await work.checkpoints?.load();
+    if (stored) learner.restore(stored);
+    for (let index = stored?.updates ?? 0; index < iterations; index++) {
       throwIfAborted(work.signal, "distillation");
       learner.write(numbers);
       const path = [work.seed ?? 0, index] as const;
@@ -84,6 +95,7 @@ export async function distill(
       );
       const { gradients, ...losses } = mean(await runner.run(numbers, cut(views)));
       learner.step(gradients, rates, learningRates.cosine(1, index, iterations));
+      if ((index + 1) % stepsBetweenCheckpoints === 0) await work.checkpoints?.save(learner.state);
       work.onStep?.(index + 1, losses, () => learner.result());
     }
     return learner.result();
