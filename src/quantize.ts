@@ -8,13 +8,15 @@ import { quantizeOne, tensorEncoding, unsignedCodes } from "./formats/linear.ts"
 import { quantizeWeights } from "./formats/weights.ts";
 import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
-import type { Graph, GraphNode } from "./graph/types.ts";
+import type { Graph, GraphNode, Tensor } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
+import { writeModel } from "./onnx/write.ts";
 import { biasScale, largestBias } from "./quantized/bias.ts";
 import { isWeighted, readers } from "./quantized/fusions.ts";
+import { beforeGains, behindGains, foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
-import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
+import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
 import { readSpread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
@@ -56,15 +58,20 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
-  const encoded = await encodeGraph(prepare(readModel(input.model)), chosen, (values) =>
-    calibrate({
-      model: input.model,
-      values,
-      dataset: input.dataset,
-      samples: chosen.samples,
-      preprocessing: input.preprocessing,
-      ...work,
-    }),
+  const stored = chosen.residual === "wide" ? pixelCodes(input.preprocessing, (await input.dataset.read(0, 1))[0]!.format) : undefined;
+  const encoded = await encodeGraph(
+    prepare(readModel(input.model)),
+    chosen,
+    (values) =>
+      calibrate({
+        model: input.model,
+        values,
+        dataset: input.dataset,
+        samples: chosen.samples,
+        preprocessing: input.preprocessing,
+        ...work,
+      }),
+    stored,
   );
   const nearest: Quantized = {
     ...encoded,
@@ -77,13 +84,30 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       labels: input.labels,
     },
   };
+  if (method.parametrization === "nearest" && !method.gram) return nearest;
+  const { pixels } = nearest;
+  if (!pixels) return learn(nearest, input, chosen, method, work);
+  const { quantized: start, preprocessing } = behindGains(nearest, pixels, input.preprocessing);
+  const model = start.graph === nearest.graph ? input.model : writeModel(start.graph);
+  const learned = await learn(start, { ...input, model, preprocessing }, chosen, method, work);
+  const optionsOf = nodeOptions(nearest.graph, chosen);
+  return beforeGains(nearest, pixels, learned, (node, reals) => quantizedWeight(node, reals, undefined, undefined, optionsOf(node)));
+}
+
+/** Codes by a method that looks at data. */
+async function learn(
+  nearest: Quantized,
+  input: QuantizeInput,
+  chosen: QuantizeOptions,
+  method: ReturnType<typeof chooseMethod>,
+  work: QuantizeWork,
+): Promise<Quantized> {
   if (method.gram) {
     const { samples, residual, learning } = chosen;
     const { iterations, rate, lambda } = { ...method.gram, ...learning };
     const { quantized } = await reconstructGram(nearest, input, { ...method.gram, iterations, rate, lambda, samples, residual }, work);
     return quantized;
   }
-  if (method.parametrization === "nearest") return nearest;
   const { signal, onPart, checkpoints, onProgress } = work;
   const source = sampleSource(input, nearest.graph, Math.min(chosen.samples, input.dataset.length));
   const { iterations } = method.schedule;
@@ -119,18 +143,19 @@ function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, l
  * The same for a prepared graph, wherever its statistics come from.
  *
  * @param observe a histogram for each of these values
+ * @param stored  how samples are stored, where the program may take them so
  */
 export async function encodeGraph(
   graph: Graph,
   chosen: QuantizeOptions,
   observe: (values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>,
+  stored?: PixelCodes,
 ): Promise<Omit<Quantized, "provenance">> {
   const names = graph.nodes.map(({ name }) => name);
   const excluded = selectNodes(chosen.exclude, names, "--exclude");
   const optionsOf = layerOptions(chosen, names);
   const makerOf = makers(graph);
   const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
-  const ends = new Set(chosen.firstLast === 8 ? [weighted[0], weighted.at(-1)] : []);
 
   const found = usefulSites(graph, findSites(graph, chosen.activations), excluded);
   const lastInput = chosen.firstLast === 8 ? found.find(({ value }) => value === weighted.at(-1)?.inputs[0])?.group : undefined;
@@ -154,13 +179,35 @@ export async function encodeGraph(
   }
 
   const weights = new Map<string, QuantizedWeight>();
+  const weightOptions = nodeOptions(graph, chosen);
+  const coded = (node: GraphNode, tensor: Tensor, step: number | undefined): QuantizedWeight =>
+    quantizedWeight(node, tensor, graph.constants.get(node.inputs[2] ?? ""), step, weightOptions(node));
   for (const node of weighted) {
-    const own = optionsOf(node.name);
-    // An override of the node itself is the user's last word.
-    const options = ends.has(node) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
-    weights.set(node.name, weightsOf(graph, node, options, activations.get(node.inputs[0]!)));
+    weights.set(node.name, coded(node, graph.constants.get(node.inputs[1]!)!, activations.get(node.inputs[0]!)?.scale[0]));
   }
-  return { graph, sites, activations, weights, excluded: names.filter((name) => excluded.has(name)) };
+  const first = stored && pixelReaders(graph, stored);
+  const entered = first?.nodes.every(({ name }) => weights.has(name)) ? first : undefined;
+  const pixels: PixelInput | undefined = stored &&
+    entered && {
+      ...stored,
+      values: entered.values,
+      weights: new Map(entered.nodes.map((node) => [node.name, coded(node, foldedWeights(graph, node, stored), stored.step)])),
+    };
+  return { graph, sites, activations, weights, pixels, excluded: names.filter((name) => excluded.has(name)) };
+}
+
+/** Options of the weights of each node: those of the network's ends have bits of their own. */
+function nodeOptions(graph: Graph, chosen: QuantizeOptions): (node: GraphNode) => LayerOptions {
+  const names = graph.nodes.map(({ name }) => name);
+  const excluded = selectNodes(chosen.exclude, names, "--exclude");
+  const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
+  const ends = new Set(chosen.firstLast === 8 ? [weighted[0]?.name, weighted.at(-1)?.name] : []);
+  const optionsOf = layerOptions(chosen, names);
+  return ({ name }) => {
+    const own = optionsOf(name);
+    // An override of the node itself is the user's last word.
+    return ends.has(name) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
+  };
 }
 
 /**
@@ -197,8 +244,14 @@ function outputAxis(node: GraphNode): number | null {
   return node.op === "Gemm" && !node.attributes.transB ? 1 : 0;
 }
 
-function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: Encoding | undefined): QuantizedWeight {
-  const tensor = graph.constants.get(node.inputs[1]!)!;
+/** @param step of the input's codes, where the bias has codes too */
+function quantizedWeight(
+  node: GraphNode,
+  tensor: Tensor,
+  bias: Tensor | undefined,
+  step: number | undefined,
+  options: LayerOptions,
+): QuantizedWeight {
   const place = `weights of ${node.op} '${node.name}'`;
   const axis = options.granularity === "channel" ? outputAxis(node) : null;
   const weight = quantizeWeights(
@@ -209,23 +262,16 @@ function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: 
       : { bits: options.weights, symmetric: options.weightZeros === "symmetric", range: options.weightRanges ?? "mse" },
     place,
   );
-  const bias = graph.constants.get(node.inputs[2] ?? "");
-  return bias && input ? withRoomForBias(weight, tensor.data as Float32Array, bias.data as Float32Array, input, place) : weight;
+  return bias && step !== undefined ? withRoomForBias(weight, tensor.data as Float32Array, bias.data as Float32Array, step, place) : weight;
 }
 
 /** A channel of tiny weights with a large bias: its scale is raised until the bias has a 31-bit code. */
-function withRoomForBias(
-  weight: QuantizedWeight,
-  values: Float32Array,
-  bias: Float32Array,
-  input: Encoding,
-  place: string,
-): QuantizedWeight {
+function withRoomForBias(weight: QuantizedWeight, values: Float32Array, bias: Float32Array, step: number, place: string): QuantizedWeight {
   const { scale, granularity, zeroPoint, levels } = weight.encoding;
   assert(levels.kind === "linear", "weights are rounded to linear codes");
   const raised = scale.map((s, c) => {
     const largest = scale.length === 1 ? bias.reduce((most, b) => Math.max(most, Math.abs(b)), 0) : Math.abs(bias[c]!);
-    return largest / biasScale(input.scale[0]!, s) > largestBias ? (largest / (input.scale[0]! * largestBias)) * 1.0001 : s;
+    return largest / biasScale(step, s) > largestBias ? (largest / (step * largestBias)) * 1.0001 : s;
   });
   if (raised.every((s, c) => s === scale[c])) return weight;
   if (granularity.kind === "group") throw new HalftoneError("OPTION_INVALID", place, "group scales", "channel or tensor scales");

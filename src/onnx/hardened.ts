@@ -1,10 +1,11 @@
 // The float network on its quantized weights: what weights alone cost, with every activation in float.
 import { dequantizeWeights } from "../formats/weights.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
+import { realWeights } from "../quantized/pixels.ts";
 import type { Quantized } from "../quantized/types.ts";
 
 /** The graph with each weight replaced by the real numbers that its codes stand for. */
-export function hardenedGraph({ graph, weights }: Quantized): Graph {
+export function hardenedGraph({ graph, weights, pixels }: Quantized): Graph {
   const constants = new Map(graph.constants);
   const facts = new Map(graph.facts);
   const nodes = graph.nodes.map((node): GraphNode => {
@@ -12,7 +13,8 @@ export function hardenedGraph({ graph, weights }: Quantized): Graph {
     if (!weight) return node;
     // A name of its own: two nodes may share a tensor and have codes of their own.
     const name = `${node.inputs[1]}~${node.name}`;
-    const tensor: Tensor = dequantizeWeights(weight);
+    const own = pixels?.weights.get(node.name);
+    const tensor: Tensor = pixels && own ? realWeights(node, own, pixels) : dequantizeWeights(weight);
     constants.set(name, tensor);
     facts.set(name, { dtype: "float32", dims: tensor.dims, constant: tensor } satisfies Fact);
     return { ...node, inputs: node.inputs.map((input, i) => (i === 1 ? name : input)) };

@@ -124,12 +124,13 @@ class Run {
     this.#scales = new Map(this.#quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   }
 
-  /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized. */
+  /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized and the input is. */
   async readInputs(): Promise<void> {
     const [name] = this.#graph.inputs as [string];
     const float = new SampleCache(this.#samples.length);
     const prefix = new SampleCache(this.#samples.length);
-    const encoding = this.#method.activations.kind === "float" ? undefined : this.#quantized.activations.get(name);
+    const coded = this.#method.activations.kind !== "float" && this.#quantized.sites.some(({ value }) => value === name);
+    const encoding = coded ? this.#quantized.activations.get(name) : undefined;
     for (let first = 0; first < this.#samples.length; first += passBatch) {
       const tensor = await this.#samples.read(first, Math.min(passBatch, this.#samples.length - first));
       const data = tensor.data as Float32Array;
