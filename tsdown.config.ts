@@ -39,7 +39,14 @@ const config: UserConfig[] = [
   // The output mirrors the sources file by file, so every `new URL("…", import.meta.url)` is right in both.
   {
     ...common,
-    entry: ["src/index.ts", "src/runtime/index.ts", "src/runtime/threads/thread.ts", "src/cli/main.ts", "workers/worker.ts"],
+    entry: [
+      "src/index.ts",
+      "src/runtime/index.ts",
+      "src/report/index.ts",
+      "src/runtime/threads/thread.ts",
+      "src/cli/main.ts",
+      "workers/worker.ts",
+    ],
     unbundle: true,
     dts: true,
     copy: [

@@ -7,6 +7,7 @@ import { type ReadOptions, readModel } from "./onnx/read.ts";
 import type { Quantized } from "./quantized/types.ts";
 import { sha256 } from "./tasks/hash.ts";
 
+/** How a model quantized elsewhere is converted. */
 export interface ConvertOptions extends ReadOptions {
   /** The file's name, for messages and provenance. */
   readonly name?: string | undefined;

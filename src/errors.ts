@@ -60,10 +60,12 @@ export class HalftoneError extends Error {
     this.hint = hint;
   }
 
+  /** Plain data, for another thread or a file. */
   toData(): ErrorData {
     return { code: this.code, place: this.place, found: this.found, expected: this.expected, hint: this.hint };
   }
 
+  /** The same error again, from what another thread or a file holds of it. */
   static fromData(data: ErrorData): HalftoneError {
     return new HalftoneError(data.code, data.place, data.found, data.expected, data.hint);
   }

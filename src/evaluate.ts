@@ -12,6 +12,7 @@ import { taskKinds } from "./tasks/kinds/table.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { Task, WorkOptions } from "./tasks/types.ts";
 
+/** Which samples are evaluated, and against what. */
 export interface EvaluateOptions extends WorkOptions {
   /** At most so many samples, after the first `skip`. */
   readonly limit?: number | undefined;
@@ -20,6 +21,8 @@ export interface EvaluateOptions extends WorkOptions {
   readonly preprocessing?: Preprocessing | undefined;
   /** A second model, run on the same samples: mostly the float one that a plan was made of. */
   readonly against?: Uint8Array | undefined;
+  /** Its logits of these samples instead, where they are there already: [samples, classes] row-major. */
+  readonly answers?: Float32Array | undefined;
 }
 
 /** Percent, rounded to 0.01. */
@@ -49,12 +52,9 @@ const slice = 16;
  * @throws HalftoneError of the model, the data, LABEL_RANGE naming the sample, CANCELLED
  */
 export async function evaluate(model: Uint8Array, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
-  const { against, signal } = options;
-  const skip = checkCount(options.skip ?? 0, 0, "--skip");
-  const end = Math.min(dataset.length, skip + checkCount(options.limit ?? Number.MAX_SAFE_INTEGER, 1, "--limit"));
-  if (end <= skip)
-    throw new HalftoneError("DATA_EMPTY", dataset.name, `no sample after the first ${skip} of ${dataset.length}`, "at least one");
-  if (!dataset.labelled && !against)
+  const { against, answers } = options;
+  const compared = against !== undefined || answers !== undefined;
+  if (!dataset.labelled && !compared)
     throw new HalftoneError(
       "DATA_MISMATCH",
       dataset.name,
@@ -62,11 +62,55 @@ export async function evaluate(model: Uint8Array, dataset: Dataset, options: Eva
       "labels, or a second model to compare with",
       "Give labels, or --against MODEL.",
     );
+  const scores = Array.from({ length: compared ? 2 : 1 }, () => ({ top1: 0, top5: 0 }));
+  const difference = { agreeing: 0, signal: 0, noise: 0 };
+  let samples = 0;
+  await overSlices(against ? [model, against] : [model], dataset, options, ({ labels, logits }) => {
+    const known = answers && rowsOf(answers, samples, labels.length, logits[0]!.length / labels.length);
+    const all = known ? [logits[0]!, known] : logits;
+    if (dataset.labelled) for (const [i, own] of all.entries()) score(scores[i]!, own, labels);
+    if (compared) compare(difference, all[0]!, all[1]!, labels.length);
+    samples += labels.length;
+  });
+  const accuracies = dataset.labelled
+    ? scores.map(({ top1, top5 }): Accuracy => ({ top1: percent(top1, samples), top5: percent(top5, samples) }))
+    : [];
+  return {
+    samples,
+    ...accuracies[0],
+    ...(compared && { agreement: percent(difference.agreeing, samples), logitSqnrDb: decibels(difference.signal, difference.noise) }),
+    ...(accuracies[1] && { against: accuracies[1] }),
+  };
+}
 
-  const blobs = await Promise.all((against ? [model, against] : [model]).map(blobOf));
+/** What a model says of each sample: first output, [samples, classes] row-major. @throws HalftoneError as `evaluate` */
+export async function answersOf(model: Uint8Array, dataset: Dataset, options: EvaluateOptions = {}): Promise<Float32Array> {
+  const parts: Float32Array[] = [];
+  await overSlices([model], dataset, options, ({ logits }) => void parts.push(logits[0]!));
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** Slices of the samples through all models, handed on in order. */
+async function overSlices(
+  models: readonly Uint8Array[],
+  dataset: Dataset,
+  options: EvaluateOptions,
+  consume: (result: EvaluateResult) => void,
+): Promise<void> {
+  const skip = checkCount(options.skip ?? 0, 0, "--skip");
+  const end = Math.min(dataset.length, skip + checkCount(options.limit ?? Number.MAX_SAFE_INTEGER, 1, "--limit"));
+  if (end <= skip)
+    throw new HalftoneError("DATA_EMPTY", dataset.name, `no sample after the first ${skip} of ${dataset.length}`, "at least one");
+  const blobs = await Promise.all(models.map(blobOf));
   const taskOptions: TaskOptions = {
     models: blobs.map(({ hash, bytes }) => ({ hash, arithmetic: arithmeticOf(bytes) })),
-    preprocessing: checkPreprocessing(options.preprocessing ?? (await remembered(model)) ?? (await defaultOf(dataset))),
+    preprocessing: checkPreprocessing(options.preprocessing ?? (await remembered(models[0]!)) ?? (await defaultOf(dataset))),
   };
   async function* tasks(): AsyncGenerator<Task> {
     for (let start = skip; start < end; start += slice) {
@@ -75,32 +119,22 @@ export async function evaluate(model: Uint8Array, dataset: Dataset, options: Eva
       yield { kind: "evaluate", options: taskOptions, shared: blobs, payload, label: `evaluate samples ${start}…${stop - 1}` };
     }
   }
-
-  const scores = blobs.map(() => ({ top1: 0, top5: 0 }));
-  const difference = { agreeing: 0, signal: 0, noise: 0 };
   let samples = 0;
   const meter = createMeter("evaluate", end - skip, options.onProgress);
   const executor = options.executor ?? createInlineExecutor(taskKinds);
   await executor.run<EvaluateResult>(
     tasks(),
-    ({ labels, logits }) => {
-      if (dataset.labelled) for (const [i, own] of logits.entries()) score(scores[i]!, own, labels);
-      if (against) compare(difference, logits[0]!, logits[1]!, labels.length);
-      samples += labels.length;
+    (result) => {
+      consume(result);
+      samples += result.labels.length;
       meter(samples);
     },
-    { signal },
+    { signal: options.signal },
   );
-  const accuracies = dataset.labelled
-    ? scores.map(({ top1, top5 }): Accuracy => ({ top1: percent(top1, samples), top5: percent(top5, samples) }))
-    : [];
-  return {
-    samples,
-    ...accuracies[0],
-    ...(against && { agreement: percent(difference.agreeing, samples), logitSqnrDb: decibels(difference.signal, difference.noise) }),
-    ...(accuracies[1] && { against: accuracies[1] }),
-  };
 }
+
+const rowsOf = (answers: Float32Array, first: number, count: number, classes: number): Float32Array =>
+  answers.subarray(first * classes, (first + count) * classes);
 
 function checkCount(value: number, least: number, place: string): number {
   if (!Number.isInteger(value) || value < least)

@@ -19,6 +19,7 @@ export interface GramData {
   readonly preprocessing: Preprocessing;
 }
 
+/** What `reconstructGram` does beyond its method. */
 export interface GramReconstructionOptions extends Partial<GramMethod> {
   /** Passes over the data at most; by default as many as a fixed number of products allows. */
   readonly passes?: number | undefined;
@@ -45,6 +46,7 @@ export interface GramWork extends WorkOptions {
   readonly onPart?: ((report: LayerReport, layer: number, layers: number) => void) | undefined;
 }
 
+/** The rounded network and what each of its layers gained. */
 export interface GramReconstruction {
   readonly quantized: Quantized;
   readonly layers: readonly LayerReport[];

@@ -18,6 +18,7 @@ import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, 
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
+import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
@@ -27,6 +28,7 @@ import { sha256 } from "./tasks/hash.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
 
+/** A model and the samples it is calibrated on. */
 export interface QuantizeInput {
   /** The model file. */
   readonly model: Uint8Array;
@@ -38,11 +40,14 @@ export interface QuantizeInput {
   readonly labels?: readonly string[] | undefined;
 }
 
+/** Where the work is done and who hears of it. */
 export interface QuantizeWork extends WorkOptions {
   /** Called when a part of the network has been learned. */
   readonly onPart?: ReconstructOptions["onPart"];
   /** Where a killed run continues. */
   readonly checkpoints?: ReconstructOptions["checkpoints"];
+  /** Histograms that are there already, by value: samples are then not run for them. */
+  readonly observe?: ((values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>) | undefined;
 }
 
 /**
@@ -58,21 +63,11 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
-  const stored = chosen.residual === "wide" ? pixelCodes(input.preprocessing, (await input.dataset.read(0, 1))[0]!.format) : undefined;
-  const encoded = await encodeGraph(
-    prepare(readModel(input.model)),
-    chosen,
-    (values) =>
-      calibrate({
-        model: input.model,
-        values,
-        dataset: input.dataset,
-        samples: chosen.samples,
-        preprocessing: input.preprocessing,
-        ...work,
-      }),
-    stored,
-  );
+  const { model, dataset, preprocessing } = input;
+  const observe =
+    work.observe ?? ((values: readonly string[]) => calibrate({ model, values, dataset, samples: chosen.samples, preprocessing, ...work }));
+  const stored = chosen.residual === "wide" ? pixelCodes(preprocessing, (await dataset.read(0, 1))[0]!.format) : undefined;
+  const encoded = await encodeGraph(prepare(readModel(model)), chosen, observe, stored);
   const nearest: Quantized = {
     ...encoded,
     provenance: {
@@ -87,9 +82,9 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   if (method.parametrization === "nearest" && !method.gram) return nearest;
   const { pixels } = nearest;
   if (!pixels) return learn(nearest, input, chosen, method, work);
-  const { quantized: start, preprocessing } = behindGains(nearest, pixels, input.preprocessing);
-  const model = start.graph === nearest.graph ? input.model : writeModel(start.graph);
-  const learned = await learn(start, { ...input, model, preprocessing }, chosen, method, work);
+  const behind = behindGains(nearest, pixels, preprocessing);
+  const moved = behind.quantized.graph === nearest.graph ? model : writeModel(behind.quantized.graph);
+  const learned = await learn(behind.quantized, { ...input, model: moved, preprocessing: behind.preprocessing }, chosen, method, work);
   const optionsOf = nodeOptions(nearest.graph, chosen);
   return beforeGains(nearest, pixels, learned, (node, reals) => quantizedWeight(node, reals, undefined, undefined, optionsOf(node)));
 }
@@ -117,6 +112,7 @@ async function learn(
     signal,
     onPart,
     checkpoints,
+    crew: crewOf(work.executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
       meter(part * iterations + step);

@@ -31,13 +31,13 @@ export interface ByteSource {
   read(start: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Files held in memory: keys are paths, folders are implied by them. */
-export function memoryFiles(contents: ReadonlyMap<string, Uint8Array>): Files {
+/** Files held in memory, or Blobs (what a page is given by its user), which are read when asked for: keys are paths, folders are implied by them. */
+export function memoryFiles(contents: ReadonlyMap<string, Uint8Array | Blob>): Files {
   const below = (path: string): string => (path === "" || path === "." ? "" : `${path.replace(/\/+$/, "")}/`);
   return {
     async stat(path) {
-      const bytes = contents.get(path);
-      if (bytes) return { kind: "file", size: bytes.length };
+      const file = contents.get(path);
+      if (file) return { kind: "file", size: file instanceof Blob ? file.size : file.length };
       const prefix = below(path);
       return [...contents.keys()].some((key) => key.startsWith(prefix)) ? { kind: "folder", size: 0 } : undefined;
     },
@@ -52,9 +52,9 @@ export function memoryFiles(contents: ReadonlyMap<string, Uint8Array>): Files {
       return [...entries].map(([name, kind]) => ({ name, kind }));
     },
     async read(path, start = 0, end) {
-      const bytes = contents.get(path);
-      if (!bytes) throw unreadable(path, "nothing");
-      return bytes.slice(start, end);
+      const file = contents.get(path);
+      if (!file) throw unreadable(path, "nothing");
+      return file instanceof Blob ? new Uint8Array(await file.slice(start, end).arrayBuffer()) : file.slice(start, end);
     },
   };
 }

@@ -6,6 +6,7 @@ import { openFolder } from "./folder.ts";
 import { openIdx } from "./idx.ts";
 import type { Dataset } from "./types.ts";
 
+/** How a data set is opened. */
 export interface DatasetOptions {
   /** Added to every stored label: 1-based labels need −1. */
   readonly labelOffset?: number | undefined;

@@ -2,6 +2,7 @@ import { HalftoneError } from "../errors.ts";
 import { checkPreprocessing } from "./preprocess.ts";
 import type { Preprocessing } from "./types.ts";
 
+/** What a preprocessor_config.json of Hugging Face says, as far as it is used here. */
 export interface PreprocessorConfig {
   readonly preprocessing: Preprocessing;
   /** What the file asks for and is done otherwise, a sentence each. */

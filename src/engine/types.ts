@@ -107,6 +107,7 @@ export interface Engine {
   readonly memory: WebAssembly.Memory;
   /** Linear memory of the caller's own, 16-byte aligned, until released. @throws HalftoneError OUT_OF_MEMORY */
   allocate(bytes: number): number;
+  /** Gives the memory of a graph back; it cannot be run any more. */
   release(ptr: number): void;
 }
 

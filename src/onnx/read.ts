@@ -15,6 +15,7 @@ import { type ExternalResolver, tensorOf } from "./tensor.ts";
 import { dtypeOf, numberOf } from "./types.ts";
 import { type UpgradeContext, upgradeNode } from "./upgrade.ts";
 
+/** How a model is read. */
 export interface ReadOptions {
   /** Gives the bytes of files that the model names beside itself. Absent: such models are refused. */
   readonly external?: ExternalResolver | undefined;

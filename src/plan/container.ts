@@ -78,25 +78,27 @@ export function compose(metadata: Readonly<Record<string, string>>, tensors: Rea
   return file;
 }
 
-function parseHeader(bytes: Uint8Array): { readonly header: Record<string, unknown>; readonly end: number } {
-  if (bytes.length < prefixBytes)
-    throw malformed("plan byte 0", `a file of ${bytes.length} bytes`, "a plan", "The file is empty or was cut off.");
+/** Bytes of prefix and header, from the first eight. `left`: bytes that the file has, where that is known. */
+function headerEnd(bytes: Uint8Array, left: number): number {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (length < 2n || length > BigInt(Math.min(longestHeader, bytes.length - prefixBytes)))
+  if (length < 2n || length > BigInt(Math.min(longestHeader, left - prefixBytes)))
     throw malformed(
       "plan byte 0",
       `a header of ${length} bytes`,
-      `at most the ${bytes.length - prefixBytes} bytes that follow`,
+      `at most ${Math.min(longestHeader, left - prefixBytes)}`,
       "The file was cut off, or is no plan.",
     );
-  const end = prefixBytes + Number(length);
+  return prefixBytes + Number(length);
+}
+
+function parseJson(bytes: Uint8Array): Record<string, unknown> {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(prefixBytes, end)));
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw malformed("plan byte 8", `a header that is not JSON (${String(error)})`, "a safetensors header");
   }
-  return { header: object(json, "plan header"), end };
+  return object(json, "plan header");
 }
 
 const shape = list(integer(0, Number.MAX_SAFE_INTEGER), 0, 16);
@@ -121,6 +123,45 @@ function view({ dtype, begin, length }: Entry, data: Uint8Array): PlanTensor {
   return new type(data.slice(begin, begin + length * type.BYTES_PER_ELEMENT).buffer as ArrayBuffer);
 }
 
+interface Header {
+  readonly metadata: Readonly<Record<string, string>>;
+  /** In the order of the data, without holes. */
+  readonly entries: readonly Entry[];
+  /** Where the data starts. */
+  readonly end: number;
+  /** Of the whole file. */
+  readonly size: number;
+}
+
+function readHeader(bytes: Uint8Array, end: number): Header {
+  const metadata: Record<string, string> = {};
+  const entries: Entry[] = [];
+  for (const [name, found] of Object.entries(parseJson(bytes.subarray(prefixBytes, end)))) {
+    if (name !== "__metadata__") entries.push(readEntry(name, found));
+    else
+      for (const [key, word] of Object.entries(object(found, "plan __metadata__"))) metadata[key] = text(word, `plan __metadata__.${key}`);
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let next = 0;
+  for (const { name, begin, end: last } of entries) {
+    if (begin !== next)
+      throw malformed(`plan tensor ${show(name)}`, `data from byte ${begin}`, `from byte ${next}, where the one before ends`);
+    next = last;
+  }
+  return { metadata, entries, end, size: end + next };
+}
+
+/**
+ * The header of a file that is still arriving: undefined until it is there whole.
+ *
+ * @throws HalftoneError PLAN_MALFORMED naming byte or tensor
+ */
+export function outline(bytes: Uint8Array): Pick<Header, "metadata" | "size"> | undefined {
+  if (bytes.length < prefixBytes) return undefined;
+  const end = headerEnd(bytes, Number.POSITIVE_INFINITY);
+  return bytes.length < end ? undefined : readHeader(bytes, end);
+}
+
 /**
  * Header and tensors of a safetensors file, every offset checked: tensors follow one another without holes to the end of the file.
  *
@@ -129,28 +170,16 @@ function view({ dtype, begin, length }: Entry, data: Uint8Array): PlanTensor {
 export function parse(bytes: Uint8Array): Container {
   // A plain view: slices of a Node Buffer would share its memory.
   const file = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { header, end } = parseHeader(file);
-  const data = file.subarray(end);
-  const metadata: Record<string, string> = {};
-  const entries: Entry[] = [];
-  for (const [name, found] of Object.entries(header)) {
-    if (name !== "__metadata__") entries.push(readEntry(name, found));
-    else
-      for (const [key, word] of Object.entries(object(found, "plan __metadata__"))) metadata[key] = text(word, `plan __metadata__.${key}`);
-  }
-  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  let next = 0;
-  for (const { name, begin, end } of entries) {
-    if (begin !== next)
-      throw malformed(`plan tensor ${show(name)}`, `data from byte ${begin}`, `from byte ${next}, where the one before ends`);
-    next = end;
-  }
-  if (next !== data.length)
+  if (file.length < prefixBytes)
+    throw malformed("plan byte 0", `a file of ${file.length} bytes`, "a plan", "The file is empty or was cut off.");
+  const { metadata, entries, end, size } = readHeader(file, headerEnd(file, file.length));
+  if (size !== file.length)
     throw malformed(
-      `plan byte ${end + Math.min(next, data.length)}`,
-      `${data.length} bytes of tensors`,
-      `${next}`,
+      `plan byte ${Math.min(size, file.length)}`,
+      `${file.length - end} bytes of tensors`,
+      `${size - end}`,
       "The file was cut off or has been added to.",
     );
+  const data = file.subarray(end);
   return { metadata, tensors: new Map(entries.map((e) => [e.name, view(e, data)])), table: tableOf(entries), data };
 }

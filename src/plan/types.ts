@@ -159,6 +159,7 @@ export interface SoftmaxStep extends StepBase {
   readonly table: string;
 }
 
+/** One step of a program; `kernel` says which. */
 export type Step = ConvStep | AddStep | MulStep | LookupStep | PoolStep | CopyStep | SoftmaxStep;
 
 /** Inputs that anybody can make again (golden.ts), and what the program answers: proof that a machine computes the same integers. */
@@ -168,6 +169,7 @@ export interface Golden {
   readonly outputs: readonly string[];
 }
 
+/** An integer program with its tensors: the content of a .halftone file. */
 export interface Plan {
   readonly version: number;
   readonly arithmetic: string;

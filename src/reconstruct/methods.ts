@@ -41,6 +41,7 @@ export interface Schedule {
   readonly replacement: boolean;
 }
 
+/** A row of the method table: every column can be overridden. */
 export interface Method {
   readonly parametrization: ParametrizationName;
   readonly objective: Objective;

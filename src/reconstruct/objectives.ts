@@ -176,10 +176,26 @@ export const distances: Readonly<Record<DistanceName, (pair: Pair) => Distance>>
     ),
 };
 
-/** `lpSum` in float.wasm, whatever the layout of the two: the gradient is written to `d`. */
-export function lpSumKernel(kernels: FloatKernels, d: number, output: number, target: number, dims: readonly number[], p: number): number {
-  const n = product(dims);
-  return kernels.lpLoss(d, output, target, n, p, dims[1]! / n);
+/** What one element counts in a mean over samples and positions: [rows of a batch, channels, …]. */
+function meanUnit(dims: readonly number[], batch: number): number {
+  return dims[1]! / (product(dims.slice(1)) * batch);
+}
+
+/**
+ * `lpSum` in float.wasm, whatever the layout of the two: the gradient is written to `d`.
+ *
+ * @param batch samples that the mean is over, where `dims` are a slice of them
+ */
+export function lpSumKernel(
+  kernels: FloatKernels,
+  d: number,
+  output: number,
+  target: number,
+  dims: readonly number[],
+  p: number,
+  batch: number = dims[0]!,
+): number {
+  return kernels.lpLoss(d, output, target, product(dims), p, meanUnit(dims, batch));
 }
 
 /** `fisherDiagonal` in float.wasm, all four in one layout: the gradient is written to `d`. */
@@ -190,7 +206,7 @@ export function weightedSumKernel(
   target: number,
   weight: number,
   dims: readonly number[],
+  batch: number = dims[0]!,
 ): number {
-  const n = product(dims);
-  return kernels.weightedLoss(d, output, target, weight, n, dims[1]! / n);
+  return kernels.weightedLoss(d, output, target, weight, product(dims), meanUnit(dims, batch));
 }

@@ -35,6 +35,7 @@ const gramRow = (gram: Partial<GramMethod>): Method => ({
   gram,
 });
 
+/** Names of the rows of `presets`. */
 export type PresetName =
   | "nearest"
   | "adaround"

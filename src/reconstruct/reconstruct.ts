@@ -10,7 +10,8 @@ import { movingOps } from "../quantized/sites.ts";
 import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
-import { type Examples, learnUnit } from "./learn.ts";
+import { type Crew, gradientsHere, gradientsOfCrew } from "./gradients.ts";
+import { learnUnit } from "./learn.ts";
 import type { Method } from "./methods.ts";
 import { sizeOf } from "../ops/strided.ts";
 import { fisherWeights, lpSumKernel } from "./objectives.ts";
@@ -18,7 +19,8 @@ import { parametrizations } from "./parametrizations/table.ts";
 import { decodeRows } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
 import { findParts, type Part } from "./scopes.ts";
-import { bypassOf, Suffix } from "./suffix.ts";
+import { type Examples, rowsOf } from "./slices.ts";
+import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
 /** Calibration samples as the model's input. */
@@ -50,28 +52,38 @@ export interface Checkpoint {
   readonly undecided: number;
 }
 
+/** Where finished parts are kept, so that a run that was stopped continues: a folder, OPFS, a map. */
 export interface CheckpointStore {
+  /** The part with this key, if it was saved. */
   load(part: number): Promise<Checkpoint | undefined>;
+  /** Keeps a part whole, or not at all. */
   save(part: number, checkpoint: Checkpoint): Promise<void>;
 }
 
+/** What `reconstruct` does beyond its method: seed, checkpoints, callbacks. */
 export interface ReconstructOptions {
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called after every step of learning. */
   readonly onStep?: ((part: number, parts: number, step: number, steps: number) => void) | undefined;
+  /** Called when a part has been learned. */
   readonly onPart?: ((report: PartReport, part: number, parts: number) => void) | undefined;
   readonly checkpoints?: CheckpointStore | undefined;
+  /** Workers to share the steps; the result is the same without. */
+  readonly crew?: Crew | undefined;
   /** A compiled float.wasm. */
   readonly module?: WebAssembly.Module | undefined;
 }
 
+/** The learned network and what each of its parts gained. */
 export interface Reconstruction {
   readonly quantized: Quantized;
   readonly parts: readonly PartReport[];
 }
 
-/** Samples of one pass over a part. */
+/** Samples of one pass over a part, and fewer where its values are large. */
 const passBatch = 32;
+const passRows = (unit: Unit): number => Math.min(passBatch, 2 * rowsOf(unit.largest));
 const breathMilliseconds = 20;
 
 /**
@@ -124,11 +136,15 @@ class Run {
     this.#scales = new Map(this.#quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   }
 
+  #cache(): SampleCache {
+    return new SampleCache(this.#samples.length, this.#options.crew?.allocate);
+  }
+
   /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized and the input is. */
   async readInputs(): Promise<void> {
     const [name] = this.#graph.inputs as [string];
-    const float = new SampleCache(this.#samples.length);
-    const prefix = new SampleCache(this.#samples.length);
+    const float = this.#cache();
+    const prefix = this.#cache();
     const coded = this.#method.activations.kind !== "float" && this.#quantized.sites.some(({ value }) => value === name);
     const encoding = coded ? this.#quantized.activations.get(name) : undefined;
     for (let first = 0; first < this.#samples.length; first += passBatch) {
@@ -147,7 +163,7 @@ class Run {
   async readAnswers(): Promise<void> {
     if (this.#method.objective.kind === "output") return;
     const graph = this.#graph;
-    const answers = new SampleCache(this.#samples.length);
+    const answers = this.#cache();
     const whole: Part = { name: graph.name, nodes: graph.nodes, inputs: graph.inputs, outputs: graph.outputs.slice(0, 1) };
     const unit = await Unit.open(graph, whole, [], [], [], this.#options.module);
     await this.#pass(unit, this.#float, (first, outputs) => answers.write(first, outputs.get(graph.outputs[0]!)!, unit.f32));
@@ -158,12 +174,12 @@ class Run {
   async #judges(unit: Unit, later: readonly Part[]): Promise<Pick<Examples, "suffix" | "importance">> {
     const suffix = await this.#suffix(unit.part, later);
     if (!suffix || this.#method.objective.kind === "prediction") return { suffix };
-    const importance = new Map(unit.part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    const importance = new Map(unit.part.outputs.map((name) => [name, this.#cache()]));
     await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
       const gradients = new Map(
         [...outputs].map(([name, output]): [string, DeviceTensor] => [name, { ...output, ptr: unit.allocate(sizeOf(output.dims) * 4) }]),
       );
-      suffix.run(outputs, gradients, unit.f32, indices, 1);
+      suffix.run(outputs, gradients, unit.f32, indices, indices.length / passBatch);
       for (const [name, gradient] of gradients) {
         const raw = unit.f32.subarray(gradient.ptr / 4, gradient.ptr / 4 + sizeOf(gradient.dims));
         importance.get(name)!.write(first, { ...gradient, ptr: 0 }, fisherWeights(raw));
@@ -180,7 +196,7 @@ class Run {
       (name) => this.#float.has(name) && !part.outputs.includes(name),
     );
     const bypass = new Map(bypassOf(this.#graph, part.outputs, available).map((name) => [name, this.#float.get(name)]));
-    return Suffix.open(this.#graph, part, bypass, this.#answers!, objective.temperature, this.#options.module);
+    return Suffix.open(suffixOrder(this.#graph, part, bypass, this.#answers!, objective.temperature), this.#options.module);
   }
 
   async part(part: Part, index: number, parts: readonly Part[]): Promise<void> {
@@ -283,22 +299,23 @@ class Run {
     };
     const scales = new Map(quantizers.map(({ group }) => [group, this.#scales.get(group)!]));
     const { iterations } = this.#method.schedule;
-    return learnUnit(
-      unit,
-      this.#method,
-      parametrizations[this.#method.parametrization],
-      grids,
-      scales,
-      examples,
-      { seed: this.#options.seed ?? 0, unit: index },
-      { breathe: () => this.#breathe(), onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations) },
-    );
+    const { seed = 0, crew } = this.#options;
+    const path = { seed, unit: index };
+    const gradients = crew
+      ? gradientsOfCrew(crew, this.#graph, unit, this.#method, examples, path)
+      : gradientsHere(unit, this.#method, examples, path);
+    const learned = await learnUnit(unit, this.#method, parametrizations[this.#method.parametrization], grids, scales, gradients, {
+      breathe: () => this.#breathe(),
+      onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
+    });
+    await gradients.release();
+    return learned;
   }
 
   /** Outputs of the float network, into the cache of targets. */
   async #floatPass(part: Part): Promise<void> {
     const unit = await Unit.open(this.#graph, part, [], [], [], this.#options.module);
-    const made = new Map(part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    const made = new Map(part.outputs.map((name) => [name, this.#cache()]));
     await this.#pass(unit, this.#float, (first, outputs) => {
       for (const [name, output] of outputs) made.get(name)!.write(first, output, unit.f32);
     });
@@ -308,7 +325,7 @@ class Run {
   /** Outputs of the quantized network as the unit now stands, into its cache; and their distance from the targets. */
   async #quantizedPass(unit: Unit): Promise<{ loss: number; signal: number }> {
     const { part } = unit;
-    const made = new Map(part.outputs.map((name) => [name, new SampleCache(this.#samples.length)]));
+    const made = new Map(part.outputs.map((name) => [name, this.#cache()]));
     let [loss, signal] = [0, 0];
     await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
       for (const [name, output] of outputs) {
@@ -336,9 +353,10 @@ class Run {
     caches: Caches,
     consume: (first: number, outputs: ReadonlyMap<string, DeviceTensor>, indices: readonly number[]) => void,
   ): Promise<void> {
-    const buffers = unit.part.inputs.map((name) => unit.allocate(passBatch * caches.get(name).size * 4));
-    for (let first = 0; first < this.#samples.length; first += passBatch) {
-      const indices = Array.from({ length: Math.min(passBatch, this.#samples.length - first) }, (_, i) => first + i);
+    const rows = passRows(unit);
+    const buffers = unit.part.inputs.map((name) => unit.allocate(rows * caches.get(name).size * 4));
+    for (let first = 0; first < this.#samples.length; first += rows) {
+      const indices = Array.from({ length: Math.min(rows, this.#samples.length - first) }, (_, i) => first + i);
       const feeds = new Map(unit.part.inputs.map((name, i) => [name, caches.get(name).gather(indices, buffers[i]!, unit.f32)]));
       consume(first, unit.forward(feeds), indices);
       await this.#breathe();

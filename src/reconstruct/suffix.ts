@@ -4,7 +4,7 @@ import type { DeviceTensor, Differentiable } from "../engine/types.ts";
 import { subgraph } from "../graph/subgraph.ts";
 import type { Graph } from "../graph/types.ts";
 import { sizeOf } from "../ops/strided.ts";
-import type { SampleCache } from "./cache.ts";
+import { type CacheData, SampleCache } from "./cache.ts";
 import { predictionDifference } from "./objectives.ts";
 import type { Part } from "./scopes.ts";
 
@@ -28,34 +28,44 @@ export function bypassOf(graph: Graph, outputs: readonly string[], available: re
   return available.filter((value) => found.has(value));
 }
 
+/** What a suffix is made of, as plain data. */
+export interface SuffixOrder {
+  /** The network behind the part alone. */
+  readonly graph: Graph;
+  /** Of the part. */
+  readonly outputs: readonly string[];
+  readonly bypass: ReadonlyMap<string, CacheData>;
+  readonly answers: CacheData;
+  readonly temperature: number;
+}
+
+/** @param answers the float network's first output, of every sample */
+export function suffixOrder(graph: Graph, part: Part, bypass: Bypass, answers: SampleCache, temperature: number): SuffixOrder {
+  return {
+    graph: subgraph(graph, [...part.outputs, ...bypass.keys()], [graph.outputs[0]!]),
+    outputs: part.outputs,
+    bypass: new Map([...bypass].map(([name, { data }]) => [name, data])),
+    answers: answers.data,
+    temperature,
+  };
+}
+
 export class Suffix {
+  readonly order: SuffixOrder;
   readonly #engine: Differentiable;
-  readonly #outputs: readonly string[];
   readonly #bypass: Bypass;
   readonly #answers: SampleCache;
-  readonly #temperature: number;
   readonly #buffers = new Map<string, number>();
 
-  private constructor(engine: Differentiable, outputs: readonly string[], bypass: Bypass, answers: SampleCache, temperature: number) {
+  private constructor(order: SuffixOrder, engine: Differentiable) {
+    this.order = order;
     this.#engine = engine;
-    this.#outputs = outputs;
-    this.#bypass = bypass;
-    this.#answers = answers;
-    this.#temperature = temperature;
+    this.#bypass = new Map([...order.bypass].map(([name, data]) => [name, SampleCache.of(data)]));
+    this.#answers = SampleCache.of(order.answers);
   }
 
-  /** @param answers the float network's first output, of every sample */
-  static async open(
-    graph: Graph,
-    part: Part,
-    bypass: Bypass,
-    answers: SampleCache,
-    temperature: number,
-    module?: WebAssembly.Module,
-  ): Promise<Suffix> {
-    const behind = subgraph(graph, [...part.outputs, ...bypass.keys()], [graph.outputs[0]!]);
-    const engine = await createDifferentiable(behind, { module, parameters: part.outputs });
-    return new Suffix(engine, part.outputs, bypass, answers, temperature);
+  static async open(order: SuffixOrder, module?: WebAssembly.Module): Promise<Suffix> {
+    return new Suffix(order, await createDifferentiable(order.graph, { module, parameters: order.outputs }));
   }
 
   /**
@@ -87,7 +97,7 @@ export class Suffix {
     this.#answers.gather(indices, 0, answers);
     const rows = [logits.dims[0]!, answers.length / logits.dims[0]!];
     const output = this.#f32.slice(logits.ptr / 4, logits.ptr / 4 + answers.length);
-    const { loss, gradient } = predictionDifference({ output, target: answers, dims: rows }, this.#temperature);
+    const { loss, gradient } = predictionDifference({ output, target: answers, dims: rows }, this.order.temperature);
     const seed = { dtype: "float32", dims: logits.dims, data: Float32Array.from(gradient, (g) => g * weight) } as const;
     const sums = new Map(
       [...outputs].map(([value, tensor]): [string, DeviceTensor] => {
@@ -97,7 +107,7 @@ export class Suffix {
       }),
     );
     engine.backward(new Map([[name, seed]]), sums);
-    for (const value of this.#outputs) {
+    for (const value of this.order.outputs) {
       const from = sums.get(value)!;
       memory.set(this.#f32.subarray(from.ptr / 4, from.ptr / 4 + sizeOf(from.dims)), gradients.get(value)!.ptr / 4);
     }
@@ -108,7 +118,8 @@ export class Suffix {
     return new Float32Array(this.#engine.memory.buffer);
   }
 
-  #buffer(key: string, elements: number): number {
+  #buffer(what: string, elements: number): number {
+    const key = `${what} ${elements}`;
     let ptr = this.#buffers.get(key);
     if (ptr === undefined) {
       ptr = this.#engine.allocate(elements * 4);

@@ -34,6 +34,12 @@ export interface WeightSlot {
   readonly gradient: number;
 }
 
+/** Some floats in linear memory. */
+interface Piece {
+  readonly ptr: number;
+  readonly elements: number;
+}
+
 const own = <Row>(rows: ReadonlyMap<string, Row>, row: Row): ReadonlyMap<string, Row> => new Map([...rows, [fakeQuantizeOp, row]]);
 
 const tables = {
@@ -96,6 +102,8 @@ export class Unit implements Home {
   /** Groups whose scale is learned here, with the place of its gradient. */
   readonly scales: ReadonlyMap<string, DeviceTensor>;
   readonly #sums: Map<string, DeviceTensor> = new Map();
+  readonly #parameters: readonly Piece[];
+  readonly #gradients: readonly Piece[];
 
   private constructor(
     part: Part,
@@ -116,6 +124,15 @@ export class Unit implements Home {
     });
     this.scales = new Map(learned.map((group) => [group, { dims: [1], layout: "row-major", ptr: engine.allocate(16) }]));
     for (const [group, sum] of this.scales) this.#sums.set(scaleName(group), sum);
+    const groups = [...new Set(quantizers.map(({ group }) => group))];
+    this.#parameters = [
+      ...this.weights.map(({ variable: { ptr }, elements }) => ({ ptr, elements })),
+      ...groups.map((group) => ({ ptr: engine.variable(scaleName(group)).ptr, elements: 1 })),
+    ];
+    this.#gradients = [
+      ...this.weights.map(({ gradient: ptr, elements }) => ({ ptr, elements })),
+      ...[...this.scales.values()].map(({ ptr }) => ({ ptr, elements: 1 })),
+    ];
   }
 
   /**
@@ -189,6 +206,11 @@ export class Unit implements Home {
     return areKnown(dims) ? (dims as readonly number[]).reduce((product, dim) => product * dim, 1) : 0;
   }
 
+  /** Elements a sample of the largest value. */
+  get largest(): number {
+    return this.part.nodes.flatMap(({ outputs }) => outputs).reduce((most, name) => Math.max(most, this.elementsOf(name)), 0);
+  }
+
   /** Every element of every activation quantized. */
   quantizeAll(): void {
     for (const { value } of this.quantizers) this.writeControl(value, 0xffffffff);
@@ -198,11 +220,62 @@ export class Unit implements Home {
     return this.engine.forward(feeds);
   }
 
-  /** Leaves ∂L/∂Ŵ in the slots and ∂L/∂s in `scales`. */
+  /** Sums of gradients begin anew. */
+  clearGradients(): void {
+    for (const { gradient, elements } of this.weights) this.kernels.fill(gradient, 0, elements);
+    for (const { ptr } of this.scales.values()) this.kernels.fill(ptr, 0, 1);
+  }
+
+  /** Floats that `readParameters` writes: all weights, then the step size of each group of quantizers. */
+  get parameterCount(): number {
+    return this.#lengthOf(this.#parameters);
+  }
+
+  /** Floats that `readGradients` writes: ∂L/∂Ŵ of all weights, then ∂L/∂s of the learned groups. */
+  get gradientCount(): number {
+    return this.#lengthOf(this.#gradients);
+  }
+
+  readParameters(to: Float32Array): void {
+    this.#copyOut(this.#parameters, to);
+  }
+
+  writeParameters(from: Float32Array): void {
+    let at = 0;
+    for (const { ptr, elements } of this.#parameters) {
+      this.f32.set(from.subarray(at, at + elements), ptr / 4);
+      at += elements;
+    }
+  }
+
+  readGradients(to: Float32Array): void {
+    this.#copyOut(this.#gradients, to);
+  }
+
+  /** Adds gradients of another unit of the same part. */
+  addGradients(from: Float32Array): void {
+    let at = 0;
+    for (const { ptr, elements } of this.#gradients) {
+      const to = this.f32.subarray(ptr / 4, ptr / 4 + elements);
+      for (let i = 0; i < elements; i++) to[i]! += from[at + i]!;
+      at += elements;
+    }
+  }
+
+  #lengthOf(pieces: readonly Piece[]): number {
+    return pieces.reduce((sum, { elements }) => sum + elements, 0);
+  }
+
+  #copyOut(pieces: readonly Piece[], to: Float32Array): void {
+    let at = 0;
+    for (const { ptr, elements } of pieces) {
+      to.set(this.f32.subarray(ptr / 4, ptr / 4 + elements), at);
+      at += elements;
+    }
+  }
+
+  /** Adds ∂L/∂Ŵ to the slots and ∂L/∂s to `scales`. */
   backward(gradients: ReadonlyMap<string, DeviceTensor>): void {
-    const { kernels } = this;
-    for (const { gradient, elements } of this.weights) kernels.fill(gradient, 0, elements);
-    for (const { ptr } of this.scales.values()) kernels.fill(ptr, 0, 1);
     this.engine.backward(gradients, this.#sums);
   }
 }

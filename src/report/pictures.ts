@@ -2,6 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import type { QuantizedWeight } from "../quantized/types.ts";
+import { codeHistogram } from "./codes.ts";
+import type { LayerRow } from "./layers.ts";
 
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 const width = 960;
@@ -13,15 +15,6 @@ function draw(what: string, options: Plot.PlotOptions): string {
   const svg = Plot.plot({ document: document as unknown as Document, style, ariaLabel: what, ...options });
   if (options.width === width) svg.classList.add("wide");
   return svg.outerHTML;
-}
-
-export interface LayerRow {
-  readonly index: number;
-  readonly name: string;
-  readonly kernel: string;
-  readonly bytes: number;
-  /** Absent where the float network has no such value. */
-  readonly sqnrDb?: number | undefined;
 }
 
 /** Both plots along the network share their axis. */
@@ -75,12 +68,7 @@ export function bytesPlot(layers: readonly LayerRow[]): string {
 
 /** How often each code occurs in a layer's weights. */
 export function codesPlot(weight: QuantizedWeight): string {
-  const levels = weight.encoding.levels;
-  const lo = levels.kind === "linear" ? levels.lo : 0;
-  const hi = levels.kind === "linear" ? levels.hi : levels.levels.length - 1;
-  const step = Math.max(1, Math.round((hi - lo + 1) / 64));
-  const bins = new Array<number>(Math.floor((hi - lo) / step) + 1).fill(0);
-  for (const code of weight.codes) bins[Math.floor((code - lo) / step)]!++;
+  const { lo, hi, step, counts } = codeHistogram(weight);
   return draw("How often each code occurs", {
     width: 220,
     height: 84,
@@ -91,7 +79,7 @@ export function codesPlot(weight: QuantizedWeight): string {
     y: { axis: null },
     marks: [
       Plot.rectY(
-        bins.map((count, i) => ({ from: lo + i * step, to: lo + (i + 1) * step, count })),
+        counts.map((count, i) => ({ from: lo + i * step, to: lo + (i + 1) * step, count })),
         { x1: "from", x2: "to", y: "count", fill: colours.accent, insetLeft: 0.3, insetRight: 0.3 },
       ),
       Plot.ruleY([0], { stroke: colours.quiet }),

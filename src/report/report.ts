@@ -3,10 +3,10 @@ import type { Dataset, Preprocessing } from "../data/types.ts";
 import type { Evaluation } from "../evaluate.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Quantized } from "../quantized/types.ts";
-import { type LayerDrift, measureDrift } from "./drift.ts";
-import { constantBytesOf } from "./layers.ts";
+import { measureDrift } from "./drift.ts";
+import { type LayerRow, layerRows } from "./layers.ts";
 import { escaped, page, section, tableHtml, tiles } from "./page.ts";
-import { bytesPlot, codesPlot, type LayerRow, sqnrPlot } from "./pictures.ts";
+import { bytesPlot, codesPlot, sqnrPlot } from "./pictures.ts";
 import { type AnsweredSample, answeredSamples } from "./samples.ts";
 import { Twins } from "./twins.ts";
 
@@ -61,7 +61,7 @@ async function comparison({ quantized, model, dataset, preprocessing, signal }: 
         "Where the two answers differ comes first.",
         `<div class="samples">${samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join("")}</div>`,
       ),
-      section("Layers", "", layerTable(rows, plan)),
+      section("Layers", "", layerTable(rows)),
     ];
   } finally {
     twins.close();
@@ -84,33 +84,18 @@ function summary({ accuracy, model, planBytes, plan }: ReportInput): [string, st
 
 const kilobytes = (bytes: number): string => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`);
 
-function layerRows(plan: Plan, drift: readonly LayerDrift[]): LayerRow[] {
-  const byStep = new Map(drift.map((layer) => [layer.step, layer]));
-  return plan.steps.map((step, index) => ({
-    index,
-    name: step.nodes.length > 1 ? `${step.nodes[0]} … ${step.nodes.at(-1)}` : (step.nodes[0] ?? ""),
-    kernel: step.kernel,
-    bytes: constantBytesOf(plan, step),
-    sqnrDb: byStep.get(index)?.sqnrDb,
-  }));
-}
-
-function layerTable(rows: readonly LayerRow[], plan: Plan): string {
+function layerTable(rows: readonly LayerRow[]): string {
   return tableHtml(
     ["step", "kernel", "output", "bytes", "SQNR dB", "accumulator", "nodes"],
-    rows.map((row) => {
-      const step = plan.steps[row.index]!;
-      const output = plan.values[step.output]!;
-      return [
-        String(row.index),
-        row.kernel,
-        `${output.dims.join("×")} ${output.type}`,
-        String(row.bytes),
-        row.sqnrDb === undefined ? "" : row.sqnrDb.toFixed(1),
-        step.kernel === "conv" ? `${step.accumulator[0]} … ${step.accumulator[1]}` : "",
-        row.name,
-      ];
-    }),
+    rows.map(({ index, kernel, dims, type, bytes, sqnrDb, accumulator, name }) => [
+      String(index),
+      kernel,
+      `${dims.join("×")} ${type}`,
+      String(bytes),
+      sqnrDb === undefined ? "" : sqnrDb.toFixed(1),
+      accumulator ? `${accumulator[0]} … ${accumulator[1]}` : "",
+      name,
+    ]),
   );
 }
 

@@ -15,20 +15,31 @@ export interface AnsweredSample {
 
 const shown = 12;
 
+export interface ComparedSample {
+  readonly raw: RawSample;
+  /** First answers: index of the largest logit. */
+  readonly float: number;
+  readonly integer: number;
+}
+
+/**
+ * Both arithmetics' answers, the samples on which they differ first.
+ *
+ * @throws HalftoneError of a sample, CANCELLED
+ */
+export async function compareAnswers(twins: Twins, raws: readonly RawSample[]): Promise<ComparedSample[]> {
+  const compared: ComparedSample[] = [];
+  for (const raw of raws) {
+    const { float, integer } = await twins.answer(raw);
+    compared.push({ raw, float: largest(float), integer: largest(integer) });
+  }
+  return [...compared.filter(({ float, integer }) => float !== integer), ...compared.filter(({ float, integer }) => float === integer)];
+}
+
 /** At most 12 of the samples. */
 export async function answeredSamples(twins: Twins, raws: readonly RawSample[]): Promise<AnsweredSample[]> {
-  const { engine, session } = twins;
-  const output = session.plan.values[session.plan.outputs[0]!]!.name;
-  const answered: { raw: RawSample; float: number; integer: number }[] = [];
-  for (const raw of raws) {
-    const { floats, values } = await twins.feed(raw);
-    const answer = engine.run(floats).get(engine.graph.outputs[0]!)!;
-    answered.push({ raw, float: largest(answer.data as Float32Array), integer: largest(session.run(values)[output]!.values) });
-  }
-  const different = answered.filter(({ float, integer }) => float !== integer);
-  const same = answered.filter(({ float, integer }) => float === integer);
   return Promise.all(
-    [...different, ...same].slice(0, shown).map(async ({ raw, float, integer }) => {
+    (await compareAnswers(twins, raws)).slice(0, shown).map(async ({ raw, float, integer }) => {
       return { place: raw.place, picture: await pictureOf(raw), label: raw.label, float, integer };
     }),
   );

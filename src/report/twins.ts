@@ -9,6 +9,13 @@ import { readModel } from "../onnx/read.ts";
 import type { Plan } from "../plan/types.ts";
 import { createSession, type Session } from "../runtime/index.ts";
 
+/** First outputs of both, and how long each took. */
+export interface TwinAnswer {
+  readonly float: Float32Array;
+  readonly integer: Float32Array;
+  readonly milliseconds: { readonly float: number; readonly integer: number };
+}
+
 /** Memory: one sample's activations in each arithmetic. */
 export class Twins {
   readonly engine: Engine;
@@ -43,6 +50,22 @@ export class Twins {
     const own = fitSample(sample, { name, dims, batch: 1 }, raw.place);
     const feed = { dtype: "float32" as const, dims: [1, ...own], data: sample.values };
     return { floats: new Map([[this.engine.graph.inputs[0]!, feed]]), values: sample.values };
+  }
+
+  /**
+   * Both networks' logits of a sample.
+   *
+   * @throws HalftoneError of the sample, CANCELLED
+   */
+  async answer(raw: RawSample): Promise<TwinAnswer> {
+    const { floats, values } = await this.feed(raw);
+    const { plan } = this.session;
+    const started = performance.now();
+    const float = this.engine.run(floats).get(this.engine.graph.outputs[0]!)!;
+    const between = performance.now();
+    const integer = this.session.run(values)[plan.values[plan.outputs[0]!]!.name]!;
+    const milliseconds = { float: between - started, integer: performance.now() - between };
+    return { float: float.data as Float32Array, integer: integer.values, milliseconds };
   }
 
   close(): void {

@@ -2,7 +2,7 @@
 import { HalftoneError, throwIfAborted } from "../errors.ts";
 import { checkPlan, readPlan } from "../plan/reader.ts";
 import type { Plan } from "../plan/types.ts";
-import { importsMemory, loadKernels, loadModule, readBytes, type WasmSource } from "./files.ts";
+import { importsMemory, loadKernels, loadModule, readPlanFile, type WasmSource } from "./files.ts";
 import { inline, place } from "./place.ts";
 import { PlacedSession, type Session } from "./session.ts";
 import { canShare, startPool } from "./threads/pool.ts";
@@ -15,6 +15,7 @@ export type { SessionBytes } from "./place.ts";
 export type { Session, Visit } from "./session.ts";
 export type { ImageLike, InputData, Inputs, InputTensor, Outputs, OutputTensor } from "./tensors.ts";
 
+/** How a session is made. */
 export interface SessionOptions {
   /** integer.wasm: where it is, its bytes, or the compiled module (edge runtimes); by default the file beside this package. */
   readonly wasm?: WasmSource | undefined;
@@ -31,7 +32,7 @@ export interface SessionOptions {
 async function planOf(source: Plan | Uint8Array | ArrayBuffer | URL | string, options: SessionOptions): Promise<Plan> {
   if (source instanceof Uint8Array) return readPlan(source, options);
   if (source instanceof ArrayBuffer) return readPlan(new Uint8Array(source), options);
-  if (source instanceof URL || typeof source === "string") return readPlan(await readBytes(source, "plan"), options);
+  if (source instanceof URL || typeof source === "string") return readPlan(await readPlanFile(source, options.signal), options);
   checkPlan(source);
   return source;
 }

@@ -38,6 +38,7 @@ export interface Session {
   verify(): number;
   /** Runs one sample `rounds` times: least milliseconds of each step, in the plan's order. */
   profile(inputs: Inputs, rounds: number): number[];
+  /** Stops threads and lets go of the memory; the session cannot run any more. */
   [Symbol.dispose](): void;
 }
 

@@ -16,6 +16,7 @@ export type InputTensor = InputData | { readonly dims: readonly number[]; readon
 /** By name, or alone where the plan has one input. */
 export type Inputs = InputTensor | Readonly<Record<string, InputTensor>>;
 
+/** One output of a run: integers, and what they mean. */
 export interface OutputTensor {
   readonly name: string;
   /** Of the model, behind the batch axis where the input had one. */
@@ -29,4 +30,5 @@ export interface OutputTensor {
   readonly values: Float32Array;
 }
 
+/** By the names of the model's outputs. */
 export type Outputs = Readonly<Record<string, OutputTensor>>;

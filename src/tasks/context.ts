@@ -4,6 +4,10 @@ import { throwIfAborted } from "../errors.ts";
 export interface TaskContext {
   /** The task's shared inputs by hash. */
   readonly shared: ReadonlyMap<string, Uint8Array>;
+  /** Data of the task's state. */
+  readonly state: unknown;
+  /** That of the caller, where the task runs in its thread. */
+  readonly signal?: AbortSignal | undefined;
   /** Made once per worker and key, kept while it is among the few last used: a prepared engine, a session. */
   memo<T>(key: string, make: () => Promise<T>): Promise<T>;
   /**
@@ -20,6 +24,9 @@ const breathMilliseconds = 20;
 
 export interface ContextOptions {
   readonly signal?: (() => AbortSignal | undefined) | undefined;
+  /** Called at breaths, some 20 ms apart at least. */
+  readonly onBreath?: (() => void) | undefined;
+  readonly state?: (() => unknown) | undefined;
 }
 
 export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: ContextOptions = {}): TaskContext {
@@ -27,6 +34,12 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
   let lastBreath = performance.now();
   return {
     shared,
+    get state() {
+      return options.state?.();
+    },
+    get signal() {
+      return options.signal?.();
+    },
     async memo<T>(key: string, make: () => Promise<T>): Promise<T> {
       const made = (kept.get(key) as Promise<T> | undefined) ?? make();
       // A Map keeps the order of insertion: the first key is the one that was not used for longest.
@@ -42,6 +55,7 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
     },
     async breathe() {
       if (performance.now() - lastBreath < breathMilliseconds) return;
+      options.onBreath?.();
       await new Promise((resolve) => setTimeout(resolve));
       lastBreath = performance.now();
       throwIfAborted(options.signal?.(), "task");

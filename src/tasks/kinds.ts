@@ -2,8 +2,8 @@ import { assert } from "../errors.ts";
 import type { TaskContext } from "./context.ts";
 import type { Task } from "./types.ts";
 
-/** What a worker receives of a task: `shared` by hash, its bytes being in the context. */
-export type TaskCall = Omit<Task, "shared"> & { readonly shared: readonly string[] };
+/** What a worker receives of a task: `shared` by hash and `state` by name, their contents being in the context. */
+export type TaskCall = Omit<Task, "shared" | "state"> & { readonly shared: readonly string[]; readonly state?: string | undefined };
 
 /**
  * A row of the table of kinds. `run` is pure: its result depends on the task alone. Result and payload are plain data (structured

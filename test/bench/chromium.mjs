@@ -6,9 +6,12 @@ import { visit } from "../browser/chromium.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-const page = `<!doctype html><title>halftone</title><script type="module">
+const page = `<!doctype html><title>halftone</title>
+<script type="importmap">{ "imports": { "@litertjs/wasm-utils": "/test/bench/peers/node_modules/@litertjs/wasm-utils/dist/index.js" } }</script>
+<script type="module">
   import { measure } from "/test/bench/contenders.mjs";
   import { createSession } from "/dist/runtime.js";
+  import * as liteRt from "/test/bench/peers/node_modules/@litertjs/core/dist/index.js";
   import * as ort from "/test/bench/peers/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
   const post = (body) => fetch("/result", { method: "POST", body: JSON.stringify(body) });
   try {
@@ -18,7 +21,8 @@ const page = `<!doctype html><title>halftone</title><script type="module">
     const job = await (await fetch("/job")).json();
     for (const name of Object.keys(job.files)) job.files[name] = await bytes(name);
     for (const name of Object.keys(job.bare)) job.bare[name].bytes = await bytes("bare-" + name);
-    const result = await measure({ ort, createSession }, job);
+    if (job.files.tflite) await liteRt.loadLiteRt("/test/bench/peers/node_modules/@litertjs/core/wasm/");
+    const result = await measure({ ort, createSession, liteRt: job.files.tflite && liteRt }, job);
     await post({ version: navigator.userAgent.match(/Chrome\\/([0-9]+)/)?.[1], result });
   } catch (error) {
     await post({ error: String(error?.stack ?? error) });

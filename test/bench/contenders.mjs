@@ -11,19 +11,36 @@ async function ortRun(ort, model, feeds) {
   return () => session.run(inputs);
 }
 
+/** Bytes in, bytes out: this engine quantizes nothing, which the others do. */
+async function liteRtRun({ loadAndCompile, Tensor }, model, data) {
+  const compiled = await loadAndCompile(model, { accelerator: "wasm", cpuOptions: { numThreads: 1 } });
+  const input = new Tensor(
+    Uint8Array.from(data, (x) => x * 32 + 128),
+    [...compiled.getInputDetails()[0].shape],
+  );
+  return async () => {
+    for (const output of Object.values(await compiled.run(input))) {
+      output.toTypedArray();
+      output.delete();
+    }
+  };
+}
+
 /**
- * @param engines { ort, createSession }
- * @param files   { plan, int8, float }: bytes
+ * @param engines { ort, createSession, liteRt? }
+ * @param files   { plan, int8, float, tflite }: bytes
  */
 export async function network(engines, { dims, files }) {
   const data = ramp(dims.reduce((product, d) => product * d, 1));
   const feeds = (ort) => new ort.Tensor("float32", data, [1, ...dims]);
   const session = await engines.createSession(files.plan);
-  return [
+  const rows = [
     { name: "halftone", run: () => void session.run(data) },
     { name: "ort int8", run: await ortRun(engines.ort, files.int8, feeds) },
     { name: "ort float", run: await ortRun(engines.ort, files.float, feeds) },
   ];
+  if (engines.liteRt) rows.push({ name: "litert int8", run: await liteRtRun(engines.liteRt, files.tflite, data) });
+  return rows;
 }
 
 /** 512³: int8 with 32-bit results, and float. */

@@ -214,6 +214,15 @@ async function writeFiles(name) {
   writeFileSync(`${folder}${name}.onnx`, writeModel(net.graph(output, 1)));
   writeFileSync(`${folder}${name}.int8.onnx`, writeModel(specialize(toQdq(quantized), { input: [1, ...sample] })));
   writeFileSync(`${folder}${name}.halftone`, await writePlan(lower(quantized)));
+  await writeTflite(name, lower(quantized, { residual: "codes" }));
+}
+
+/** Beside them where the peers are installed, which know that format. */
+async function writeTflite(name, plan) {
+  const peers = new URL("./peers/", import.meta.url);
+  if (!existsSync(new URL("node_modules/flatbuffers", peers))) return;
+  const { toTflite } = await import(new URL("tflite.mjs", peers).href);
+  writeFileSync(`${folder}${name}.tflite`, toTflite(plan));
 }
 
 /** Makes what is missing. */

@@ -1,4 +1,4 @@
-// The integer runtime against ONNX Runtime Web, in Node and (where there is one) Chromium, as a Markdown section:
+// The integer runtime against ONNX Runtime Web, in Node and (where there is one) Chromium, there against LiteRT.js too, as Markdown:
 //   node test/bench/runtime.mjs [--only NAME] [--rounds 31] [--no-browser]      after npm run build, npm ci --prefix test/bench/peers
 // One thread, batch 1, float input and codes or numbers out, everything else within the call. Networks have random weights.
 import { readFileSync } from "node:fs";
@@ -40,7 +40,7 @@ async function jobs() {
   const common = { bare, rounds: Number(options.rounds) };
   const list = models.map(({ name, dims, operations }) => {
     const file = (suffix) => new Uint8Array(readFileSync(`${folder}${name}${suffix}`));
-    const files = { plan: file(".halftone"), int8: file(".int8.onnx"), float: file(".onnx") };
+    const files = { plan: file(".halftone"), int8: file(".int8.onnx"), float: file(".onnx"), tflite: file(".tflite") };
     return { name, kind: "network", dims, operations, files, ...common };
   });
   const name = `product ${size}³`;
@@ -65,6 +65,8 @@ function row(engine, job, { counted, rounds, rates, times }) {
     ms(float),
     ratio(int8, ours),
     ratio(float, ours),
+    ms(times["litert int8"]),
+    ratio(times["litert int8"], ours),
     rate.toFixed(1),
     (rate / ceilings.int8).toFixed(2),
     ownRate ? `${ownRate.toFixed(1)} (${(ownRate / ceilings.f32).toFixed(2)})` : "",
@@ -81,6 +83,8 @@ const head = [
   "ORT Web float ms",
   "× int8",
   "× float",
+  "LiteRT.js int8 ms",
+  "× LiteRT.js",
   "GOP/s",
   "of 117",
   "float GF/s (of 58)",
@@ -99,8 +103,9 @@ for (const job of await jobs()) {
   rows.push(row(`Chromium ${version}`, job, result));
   console.error(rows.at(-1).join("  "));
 }
-const ort = JSON.parse(readFileSync(new URL("./peers/node_modules/onnxruntime-web/package.json", import.meta.url))).version;
-console.log(`${os.cpus()[0].model}, ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}; onnxruntime-web ${ort}, one thread.
+const version = (name) => JSON.parse(readFileSync(new URL(`./peers/node_modules/${name}/package.json`, import.meta.url))).version;
+const [ort, liteRt] = ["onnxruntime-web", "@litertjs/core"].map(version);
+console.log(`${os.cpus()[0].model}, ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}; onnxruntime-web ${ort}, @litertjs/core ${liteRt}, one thread.
 Medians (in brackets the best) over the rounds in which the bare kernels reached 80 % of ${controls.int8} GOP/s and ${controls.f32} GF/s (of all rounds, where fewer
 than five did); ${clock} in Node, wall clock in Chromium. GOP/s count the direct sums, so Winograd's are larger than what was done.
 

@@ -40,6 +40,14 @@ describe("a folder of images", () => {
     expect(samples[2]!.bytes).toEqual(rgbPng);
   });
 
+  test("is the same of Blobs, read when asked for", async () => {
+    const blobs = new Map(Object.entries(classes).map(([path, bytes]) => [path, new Blob([bytes as Uint8Array<ArrayBuffer>])]));
+    const [own, expected] = [await openDataset("d", memoryFiles(blobs)), await opened("d", classes)];
+    expect(own).toMatchObject({ length: 3, labelled: true, classes: ["ant", "cat"] });
+    expect(await own.read(0, 3)).toEqual(await expected.read(0, 3));
+    expect(await memoryFiles(blobs).read("d/cat/b.png", 1, 4)).toEqual(rgbPng.slice(1, 4));
+  });
+
   test("takes the rows of metadata.csv in their order, quoted names included", async () => {
     const csv = text('\ufefflabel,file_name\r\n7,"b, or not.png"\r\n3,sub/a.jpg\r\n');
     const dataset = await opened("d", { "d/metadata.csv": csv, "d/b, or not.png": rgbPng, "d/sub/a.jpg": rgbJpeg });

@@ -2,11 +2,13 @@ import { expect, test } from "vitest";
 import type { Encoding } from "../../src/formats/encoding.ts";
 import type { Graph, Tensor } from "../../src/graph/types.ts";
 import { SampleCache } from "../../src/reconstruct/cache.ts";
-import { type Examples, learnUnit } from "../../src/reconstruct/learn.ts";
+import { gradientsHere } from "../../src/reconstruct/gradients.ts";
+import { learnUnit } from "../../src/reconstruct/learn.ts";
 import type { Method } from "../../src/reconstruct/methods.ts";
 import { sigmoid, softWeight, split } from "../../src/reconstruct/parametrizations/sigmoid.ts";
 import { presets } from "../../src/reconstruct/presets.ts";
 import { findParts } from "../../src/reconstruct/scopes.ts";
+import type { Examples } from "../../src/reconstruct/slices.ts";
 import { Unit } from "../../src/reconstruct/unit.ts";
 import { graphOf, node } from "../graph/build.ts";
 import { cases, expectClose, type Fields, type Golden, single } from "./golden.ts";
@@ -74,24 +76,15 @@ test("a residual block learns as published: weights and step sizes after one and
   };
   const scales = new Map(quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   const seen: { weights: Float32Array[]; scales: number[] }[] = [];
-  const learned = await learnUnit(
-    unit,
-    method,
-    sigmoid,
-    grids,
-    scales,
-    examples,
-    { seed: 1, unit: 0 },
-    {
-      async breathe() {},
-      onStep() {
-        seen.push({
-          weights: unit.weights.map(({ variable, elements }) => unit.f32.slice(variable.ptr / 4, variable.ptr / 4 + elements)),
-          scales: ["mid", "out"].map((group) => unit.f32[unit.engine.variable(`${group}~scale`).ptr / 4]!),
-        });
-      },
+  const learned = await learnUnit(unit, method, sigmoid, grids, scales, gradientsHere(unit, method, examples, { seed: 1, unit: 0 }), {
+    async breathe() {},
+    onStep() {
+      seen.push({
+        weights: unit.weights.map(({ variable, elements }) => unit.f32.slice(variable.ptr / 4, variable.ptr / 4 + elements)),
+        scales: ["mid", "out"].map((group) => unit.f32[unit.engine.variable(`${group}~scale`).ptr / 4]!),
+      });
     },
-  );
+  });
   const soft = (name: "conv1" | "conv2", v: Golden): number[] => {
     const grid = grids.get(name)!;
     return v.d.map((x, k) => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Tensor } from "../../src/graph/types.ts";
 import { SampleCache } from "../../src/reconstruct/cache.ts";
 import { findParts } from "../../src/reconstruct/scopes.ts";
-import { bypassOf, Suffix } from "../../src/reconstruct/suffix.ts";
+import { bypassOf, Suffix, suffixOrder } from "../../src/reconstruct/suffix.ts";
 import { Memory } from "../assembly/float/memory.ts";
 import { graphOf, node, randomTensor } from "../graph/build.ts";
 import { cases, type Golden } from "./golden.ts";
@@ -32,7 +32,7 @@ test("the network behind a part answers as published, and says which way the par
   );
   const [part] = findParts(graph, "layer");
   expect(part!.outputs).toEqual(["u"]);
-  const suffix = await Suffix.open(graph, part!, new Map(), cache(i.logits_fp), i.T);
+  const suffix = await Suffix.open(suffixOrder(graph, part!, new Map(), cache(i.logits_fp), i.T));
   const memory = new Memory();
   const [batch, ...dims] = out32.out.s as [number, ...number[]];
   const half = { dims: [batch / 2, ...dims], layout: "row-major" } as const;

@@ -16,8 +16,8 @@ import { testKinds } from "./kinds.ts";
 const workers = await buildWorkers();
 afterAll(workers.remove);
 
-function executor(count: number): Executor {
-  const made = count === 0 ? createInlineExecutor(testKinds) : createPool(count, workers.test);
+function executor(count: number, patience?: number): Executor {
+  const made = count === 0 ? createInlineExecutor(testKinds) : createPool(count, workers.test, patience);
   onTestFinished(() => made.close());
   return made;
 }
@@ -114,6 +114,19 @@ describe.each([0, 1, 2])("with %i workers", (count) => {
     expect(seen).toEqual([0, 1]);
   });
 
+  test("failures that the caller takes come in order, with their causes, and the rest is kept", async () => {
+    const seen: unknown[] = [];
+    let done = 0;
+    await executor(count).run<number>(numbers("refuseOdd", 9), (value, index) => seen.push([index, value]), {
+      onDone: (count) => {
+        done = count;
+      },
+      onFailed: (error, index) => seen.push([index, (error as HalftoneError).place]),
+    });
+    expect(seen).toEqual(Array.from({ length: 9 }, (_, i) => [i, i % 2 === 1 ? `refuseOdd, sample ${i}` : i]));
+    expect(done).toBe(9);
+  });
+
   test("an error of the consumer stops the work and closes the source", async () => {
     let closed = false;
     function* source(): Generator<Task> {
@@ -181,6 +194,31 @@ describe("a worker that breaks down", () => {
     expect(error.message).toMatch(/broke down twice \(out of the blue\)/);
     expect((error.cause as Error).message).toBe("out of the blue");
     expect(await collect(running, [task("late", 1)])).toEqual([1]);
+  });
+
+  test("for ever, without a word, is replaced, and the task done again", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "halftone-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const tasks = Array.from({ length: 4 }, (_, value) => task("hangOnce", { marker: join(folder, "hung"), value }));
+    const running = executor(2, 400);
+    expect(await collect(running, tasks)).toEqual([0, 1, 2, 3]);
+    expect(running.done.reduce((sum, n) => sum + n)).toBe(4);
+  });
+
+  test("over the same task again and again is reported, and the rest is kept", async () => {
+    const running = executor(2, 400);
+    const [kept, failed]: [number[], HalftoneError[]] = [[], []];
+    const tasks = [task("late", 0), task("hang", 1), task("crash", 2), task("late", 3), task("late", 4)];
+    await running.run<number>(tasks, (value) => kept.push(value), { onFailed: (error) => failed.push(error as HalftoneError) });
+    expect(kept).toEqual([0, 3, 4]);
+    expect(failed).toMatchObject([
+      { code: "WORKER_FAILED", place: "hang", cause: { message: "no sign of life for 0.4 s" } },
+      { code: "WORKER_FAILED", place: "crash", cause: { message: "out of the blue" } },
+    ]);
+  });
+
+  test("a task that takes longer than the patience but breathes is left alone", async () => {
+    expect(await collect(executor(1, 400), [task("breathe", 200)])).toEqual([200]);
   });
 
   test("because its script is missing is told", async () => {

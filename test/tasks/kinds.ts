@@ -23,6 +23,12 @@ export const testKinds: TaskKinds = {
       return payload;
     },
   },
+  refuseOdd: {
+    async run({ payload, label }) {
+      if ((payload as number) % 2 === 1) throw new HalftoneError("NOT_FINITE", `${label}, sample ${payload}`, "NaN", "a number");
+      return payload;
+    },
+  },
   bug: {
     async run() {
       throw new RangeError("index 7 out of 3");
@@ -43,6 +49,20 @@ export const testKinds: TaskKinds = {
       if (value !== 1 || fs.existsSync(marker)) return value;
       fs.writeFileSync(marker, "");
       process.getBuiltinModule("node:process").exit(3);
+    },
+  },
+  hang: {
+    async run() {
+      for (;;);
+    },
+  },
+  hangOnce: {
+    async run({ payload }) {
+      const fs = process.getBuiltinModule("node:fs");
+      const { marker, value } = payload as { marker: string; value: number };
+      if (value !== 1 || fs.existsSync(marker)) return value;
+      fs.writeFileSync(marker, "");
+      for (;;);
     },
   },
   block: {

@@ -4,18 +4,21 @@ import { createPool } from "./pool.ts";
 import { taskKinds } from "../kinds/table.ts";
 import type { Executor } from "../types.ts";
 
+/** How an executor is made. */
 export interface ExecutorOptions {
   /** 0 runs in-line, in the caller's thread. */
   readonly workers: number;
   /** Script of the workers; absent: the built one of this package. */
   readonly workerUrl?: URL | string | undefined;
+  /** Milliseconds of silence in the middle of a task after which a worker is taken for hung, and replaced; by default five minutes. */
+  readonly patience?: number | undefined;
 }
 
 /** @throws HalftoneError OPTION_INVALID */
-export async function createExecutor({ workers, workerUrl }: ExecutorOptions): Promise<Executor> {
+export async function createExecutor({ workers, workerUrl, patience }: ExecutorOptions): Promise<Executor> {
   if (!Number.isInteger(workers) || workers < 0 || workers > 256)
     throw new HalftoneError("OPTION_INVALID", "--workers", String(workers), "an integer of 0…256");
-  return workers === 0 ? createInlineExecutor(taskKinds) : createPool(workers, workerUrl);
+  return workers === 0 ? createInlineExecutor(taskKinds) : createPool(workers, workerUrl, patience);
 }
 
 export { defaultWorkers } from "./pool.ts";

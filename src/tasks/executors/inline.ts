@@ -8,17 +8,20 @@ export function createInlineExecutor(kinds: TaskKinds): Executor {
   const done = [0];
   const shared = new Map<string, Uint8Array>();
   let signal: AbortSignal | undefined;
-  const context = createContext(shared, { signal: () => signal });
+  let state: unknown;
+  const context = createContext(shared, { signal: () => signal, state: () => state });
 
   const lane = async (task: Task): Promise<unknown> => {
     shared.clear();
     for (const { hash, bytes } of task.shared) shared.set(hash, bytes);
-    const result = await runTask(kinds, { ...task, shared: task.shared.map(({ hash }) => hash) }, context);
+    state = task.state?.data;
+    const result = await runTask(kinds, { ...task, shared: task.shared.map(({ hash }) => hash), state: task.state?.name }, context);
     done[0]!++;
     return result;
   };
   return {
     workers: 0,
+    holdsStates: true,
     done,
     async run(tasks, consume, options = {}) {
       signal = options.signal;

@@ -1,22 +1,22 @@
 import { HalftoneError } from "../../errors.ts";
 import type { RunOptions, Task } from "../types.ts";
 
-/** Runs one task at a time. */
-export type Lane = (task: Task) => Promise<unknown>;
+/** Runs one task at a time. `started` may be called when work on it begins, again if it begins anew. */
+export type Lane = (task: Task, started: () => void) => Promise<unknown>;
 
-type Outcome = { readonly value: unknown } | { readonly error: unknown };
+type Outcome = { readonly value: unknown } | { readonly error: unknown; readonly ofSource?: boolean };
 
 /**
  * Runs a stream of tasks on several lanes and hands the results on in task order. At most `window` tasks are pulled and not yet
  * consumed, so memory does not grow with their number. If tasks fail, the error is that of the first of them in task order, on any
- * number of lanes; a cancellation rejects at once.
+ * number of lanes, unless `onFailed` takes failures; a cancellation rejects at once.
  */
 export function runOrdered<T>(
   tasks: AsyncIterable<Task> | Iterable<Task>,
   lanes: readonly Lane[],
   window: number,
   consume: (result: T, index: number) => void,
-  { signal, onDone }: RunOptions = {},
+  { signal, onDone, onResult, onFailed, ahead = 0 }: RunOptions = {},
 ): Promise<void> {
   const iterator = Symbol.asyncIterator in tasks ? tasks[Symbol.asyncIterator]() : tasks[Symbol.iterator]();
   const idle = [...lanes];
@@ -43,16 +43,21 @@ export function runOrdered<T>(
     };
     const cancel = (): void => settle(() => reject(new HalftoneError("CANCELLED", "tasks", "a cancelled signal", "a running task")));
 
-    const record = (index: number, outcome: Outcome): void => {
+    const endsRun = (outcome: Outcome): boolean =>
+      "error" in outcome && (!onFailed || outcome.ofSource === true || isCancelled(outcome.error));
+
+    const record = (index: number, outcome: Outcome, seconds: number): void => {
       if (settled) return;
       outcomes.set(index, outcome);
-      if ("error" in outcome) exhausted = true;
+      if (endsRun(outcome)) exhausted = true;
       try {
-        if ("value" in outcome) onDone?.(++done);
+        if ("value" in outcome) onResult?.(outcome.value, index, seconds);
+        if (!endsRun(outcome)) onDone?.(++done);
         for (let next = outcomes.get(consumed); next; next = outcomes.get(consumed)) {
-          if ("error" in next) throw next.error;
           outcomes.delete(consumed);
-          consume(next.value as T, consumed++);
+          if ("value" in next) consume(next.value as T, consumed++);
+          else if (endsRun(next)) throw next.error;
+          else onFailed!(next.error, consumed++);
         }
       } catch (error) {
         settle(() => reject(error));
@@ -63,10 +68,13 @@ export function runOrdered<T>(
       while (!settled && idle.length > 0 && queue.length > 0) {
         const lane = idle.pop()!;
         const { task, index } = queue.shift()!;
-        lane(task)
+        let from = performance.now();
+        const started = (): void => void (from = performance.now());
+        const seconds = (): number => (performance.now() - from) / 1000;
+        lane(task, started)
           .then(
-            (value) => record(index, { value }),
-            (error: unknown) => record(index, { error }),
+            (value) => record(index, { value }, seconds()),
+            (error: unknown) => record(index, { error }, seconds()),
           )
           .finally(() => {
             idle.push(lane);
@@ -80,7 +88,7 @@ export function runOrdered<T>(
       if (feeding || settled) return;
       feeding = true;
       try {
-        while (!settled && !exhausted && pulled - consumed < window) {
+        while (!settled && !exhausted && pulled - consumed < Math.max(window, ahead)) {
           const step = await iterator.next();
           if (settled) return;
           if (step.done) exhausted = sourceEnded = true;
@@ -90,7 +98,7 @@ export function runOrdered<T>(
       } catch (error) {
         // The source failed at this place of the order: what came before is still finished and consumed.
         exhausted = sourceEnded = true;
-        record(pulled++, { error });
+        record(pulled++, { error, ofSource: true }, 0);
       } finally {
         feeding = false;
       }
@@ -102,3 +110,5 @@ export function runOrdered<T>(
     feed();
   });
 }
+
+const isCancelled = (error: unknown): boolean => error instanceof HalftoneError && error.code === "CANCELLED";

@@ -5,9 +5,12 @@ import { installErrorTransfer } from "./errors.ts";
 import { type Lane, runOrdered } from "./ordered.ts";
 import type { WorkerApi } from "./serve.ts";
 import { spawnWorker, type WorkerHandle } from "./spawn.ts";
+import { type Watch, watch } from "./watch.ts";
 
 /** The more workers, the more memory; beyond this many they are worth it on request only. */
 const mostByDefault = 8;
+/** Tasks breathe every few samples, and the largest layer's factorization is done in less on any machine. */
+const defaultPatience = 300_000;
 
 /** As many workers as the machine runs at once, at most 8. */
 export function defaultWorkers(): number {
@@ -18,23 +21,34 @@ export function defaultWorkers(): number {
 interface LiveWorker {
   readonly handle: WorkerHandle;
   readonly remote: Remote<WorkerApi>;
+  readonly watch: Watch;
   /** Hashes of the blobs it holds. */
   held: ReadonlySet<string>;
+  /** Name of the state it holds. */
+  state: string | undefined;
+  crash: Error | undefined;
+  /** Called when it crashes. One listener at a time: reactions to a promise that lives as long as the worker would pile up. */
+  onCrash: () => void;
 }
 
-/** One worker and its successors: a crashed one is replaced when the next task comes. */
+/** One worker and its successors: a crashed or hung one is replaced when the next task comes. */
 interface Seat {
   readonly run: Lane;
   close(): Promise<void>;
 }
 
-/** Runs tasks on `count` workers, which are started when first needed and kept until `close`. */
-export function createPool(count: number, url?: URL | string): Executor {
+/**
+ * Runs tasks on `count` workers, which are started when first needed and kept until `close`.
+ *
+ * @param patience milliseconds of silence in the middle of a task after which a worker is taken for hung, and replaced
+ */
+export function createPool(count: number, url?: URL | string, patience: number = defaultPatience): Executor {
   installErrorTransfer();
   const done: number[] = new Array(count).fill(0);
-  const seats = Array.from({ length: count }, (_, index) => createSeat(url, () => done[index]!++));
+  const seats = Array.from({ length: count }, (_, index) => createSeat(url, patience, () => done[index]!++));
   return {
     workers: count,
+    holdsStates: true,
     done,
     run: (tasks, consume, options) =>
       runOrdered(
@@ -50,7 +64,7 @@ export function createPool(count: number, url?: URL | string): Executor {
   };
 }
 
-function createSeat(url: URL | string | undefined, onDone: () => void): Seat {
+function createSeat(url: URL | string | undefined, patience: number, onDone: () => void): Seat {
   let worker: LiveWorker | undefined;
   let closed = false;
   /** The last task given to this seat, also one that a cancelled run no longer waits for. */
@@ -58,22 +72,33 @@ function createSeat(url: URL | string | undefined, onDone: () => void): Seat {
 
   const start = (): LiveWorker => {
     const handle = spawnWorker(url);
-    return { handle, remote: wrap<WorkerApi>(handle.endpoint), held: new Set() };
+    const remote = wrap<WorkerApi>(handle.endpoint);
+    const watching = watch(handle.endpoint, patience);
+    const live: LiveWorker = { handle, remote, watch: watching, held: new Set(), state: undefined, crash: undefined, onCrash() {} };
+    Promise.race([handle.failed, watching.hung]).catch((cause: Error) => {
+      live.crash = cause;
+      live.onCrash();
+    });
+    return live;
   };
 
   const attempt = async (task: Task): Promise<{ value: unknown } | { crash: Error }> => {
     const live = (worker ??= start());
-    let crash: Error | undefined;
-    const crashed = live.handle.failed.catch((cause: Error) => {
-      crash = cause;
+    const broken = new Promise<void>((resolve) => {
+      live.onCrash = resolve;
+      if (live.crash) resolve();
     });
     const hashes = task.shared.map(({ hash }) => hash);
     const missing = task.shared.filter(({ hash }) => !live.held.has(hash));
     live.held = new Set(hashes);
+    const state = task.state?.name === live.state ? undefined : task.state;
+    live.state = task.state?.name;
     // The payload is copied, not handed over: a second attempt needs it whole.
     const { kind, options, payload, label } = task;
-    const call = live.remote.run({ kind, options, payload, label, shared: hashes }, missing);
-    const value = await Promise.race([call, crashed]);
+    const call = live.remote.run({ kind, options, payload, label, shared: hashes, state: live.state }, missing, state);
+    live.watch.begin();
+    const value = await Promise.race([call, broken]).finally(() => live.watch.end());
+    const { crash } = live;
     if (crash === undefined) return { value };
     // Its answer will never come.
     call.catch(() => {});

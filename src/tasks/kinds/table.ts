@@ -2,6 +2,7 @@ import type { TaskKinds } from "../kinds.ts";
 import { calibrate } from "./calibrate.ts";
 import { evaluate } from "./evaluate.ts";
 import { gram, gramRound } from "./gram.ts";
+import { slice } from "./slice.ts";
 
 /** Every kind of task that a worker can do. */
-export const taskKinds: TaskKinds = { calibrate, evaluate, gram, gramRound };
+export const taskKinds: TaskKinds = { calibrate, evaluate, gram, gramRound, slice };
