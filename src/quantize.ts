@@ -10,10 +10,9 @@ import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
 import type { Graph, GraphNode, Tensor } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
-import { writeModel } from "./onnx/write.ts";
 import { biasScale, largestBias } from "./quantized/bias.ts";
 import { isWeighted, readers } from "./quantized/fusions.ts";
-import { beforeGains, behindGains, foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
+import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
@@ -79,30 +78,13 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       labels: input.labels,
     },
   };
-  if (method.parametrization === "nearest" && !method.gram) return nearest;
-  const { pixels } = nearest;
-  if (!pixels) return learn(nearest, input, chosen, method, work);
-  const behind = behindGains(nearest, pixels, preprocessing);
-  const moved = behind.quantized.graph === nearest.graph ? model : writeModel(behind.quantized.graph);
-  const learned = await learn(behind.quantized, { ...input, model: moved, preprocessing: behind.preprocessing }, chosen, method, work);
-  const optionsOf = nodeOptions(nearest.graph, chosen);
-  return beforeGains(nearest, pixels, learned, (node, reals) => quantizedWeight(node, reals, undefined, undefined, optionsOf(node)));
-}
-
-/** Codes by a method that looks at data. */
-async function learn(
-  nearest: Quantized,
-  input: QuantizeInput,
-  chosen: QuantizeOptions,
-  method: ReturnType<typeof chooseMethod>,
-  work: QuantizeWork,
-): Promise<Quantized> {
   if (method.gram) {
     const { samples, residual, learning } = chosen;
     const { iterations, rate, lambda } = { ...method.gram, ...learning };
     const { quantized } = await reconstructGram(nearest, input, { ...method.gram, iterations, rate, lambda, samples, residual }, work);
     return quantized;
   }
+  if (method.parametrization === "nearest") return nearest;
   const { signal, onPart, checkpoints, onProgress } = work;
   const source = sampleSource(input, nearest.graph, Math.min(chosen.samples, input.dataset.length));
   const { iterations } = method.schedule;
@@ -152,6 +134,7 @@ export async function encodeGraph(
   const optionsOf = layerOptions(chosen, names);
   const makerOf = makers(graph);
   const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
+  const ends = new Set(chosen.firstLast === 8 ? [weighted[0], weighted.at(-1)] : []);
 
   const found = usefulSites(graph, findSites(graph, chosen.activations), excluded);
   const lastInput = chosen.firstLast === 8 ? found.find(({ value }) => value === weighted.at(-1)?.inputs[0])?.group : undefined;
@@ -175,9 +158,12 @@ export async function encodeGraph(
   }
 
   const weights = new Map<string, QuantizedWeight>();
-  const weightOptions = nodeOptions(graph, chosen);
-  const coded = (node: GraphNode, tensor: Tensor, step: number | undefined): QuantizedWeight =>
-    quantizedWeight(node, tensor, graph.constants.get(node.inputs[2] ?? ""), step, weightOptions(node));
+  const coded = (node: GraphNode, tensor: Tensor, step: number | undefined): QuantizedWeight => {
+    const own = optionsOf(node.name);
+    // An override of the node itself is the user's last word.
+    const options = ends.has(node) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
+    return quantizedWeight(node, tensor, graph.constants.get(node.inputs[2] ?? ""), step, options);
+  };
   for (const node of weighted) {
     weights.set(node.name, coded(node, graph.constants.get(node.inputs[1]!)!, activations.get(node.inputs[0]!)?.scale[0]));
   }
@@ -190,20 +176,6 @@ export async function encodeGraph(
       weights: new Map(entered.nodes.map((node) => [node.name, coded(node, foldedWeights(graph, node, stored), stored.step)])),
     };
   return { graph, sites, activations, weights, pixels, excluded: names.filter((name) => excluded.has(name)) };
-}
-
-/** Options of the weights of each node: those of the network's ends have bits of their own. */
-function nodeOptions(graph: Graph, chosen: QuantizeOptions): (node: GraphNode) => LayerOptions {
-  const names = graph.nodes.map(({ name }) => name);
-  const excluded = selectNodes(chosen.exclude, names, "--exclude");
-  const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
-  const ends = new Set(chosen.firstLast === 8 ? [weighted[0]?.name, weighted.at(-1)?.name] : []);
-  const optionsOf = layerOptions(chosen, names);
-  return ({ name }) => {
-    const own = optionsOf(name);
-    // An override of the node itself is the user's last word.
-    return ends.has(name) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
-  };
 }
 
 /**

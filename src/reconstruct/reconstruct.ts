@@ -6,6 +6,7 @@ import type { Encoding } from "../formats/encoding.ts";
 import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
+import { beforeGains, behindGains, valuesBehindGains } from "../quantized/pixels.ts";
 import { movingOps } from "../quantized/sites.ts";
 import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
@@ -102,12 +103,18 @@ export async function reconstruct(
   method: Method,
   options: ReconstructOptions = {},
 ): Promise<Reconstruction> {
-  const run = new Run(quantized, samples, method, options);
+  const { pixels } = quantized;
+  const start = pixels ? behindGains(quantized, pixels) : quantized;
+  const source: SampleSource = pixels
+    ? { length: samples.length, read: async (first, count) => valuesBehindGains(await samples.read(first, count), pixels) }
+    : samples;
+  const run = new Run(start, source, method, options);
   await run.readInputs();
   await run.readAnswers();
-  const parts = findParts(quantized.graph, method.scope);
+  const parts = findParts(start.graph, method.scope);
   for (const [index, part] of parts.entries()) await run.part(part, index, parts);
-  return { quantized: run.result(), parts: run.reports };
+  const learned = run.result();
+  return { quantized: pixels ? beforeGains(quantized, pixels, start, learned) : learned, parts: run.reports };
 }
 
 class Run {
