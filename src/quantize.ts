@@ -17,15 +17,19 @@ import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, 
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
+import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
+import type { Method } from "./reconstruct/methods.ts";
+import { planOf, workOf } from "./reconstruct/network/budget.ts";
 import { type ReconstructOptions, reconstruct, type SampleSource } from "./reconstruct/reconstruct.ts";
 import { sha256 } from "./tasks/hash.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
+import { learnWhole } from "./whole.ts";
 
 /** A model and the samples it is calibrated on. */
 export interface QuantizeInput {
@@ -44,7 +48,7 @@ export interface QuantizeWork extends WorkOptions {
   /** Called when a part of the network has been learned. */
   readonly onPart?: ReconstructOptions["onPart"];
   /** Where a killed run continues. */
-  readonly checkpoints?: ReconstructOptions["checkpoints"];
+  readonly checkpoints?: PartStore | undefined;
   /** Histograms that are there already, by value: samples are then not run for them. */
   readonly observe?: ((values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>) | undefined;
 }
@@ -78,6 +82,27 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       labels: input.labels,
     },
   };
+  const samples = Math.min(chosen.samples, dataset.length);
+  const source = sampleSource(input, nearest.graph, samples);
+  const { network } = method;
+  if (!network) return roundParts(nearest, input, chosen, method, source, work);
+  const { graph, weights } = nearest;
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, weights.size);
+  const rounded = await roundParts(nearest, input, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
+  const { floatActivations, seed } = chosen;
+  const iterations = network.iterations ?? plan.iterations;
+  return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
+}
+
+/** The network with the codes that its parts get one after the other. */
+async function roundParts(
+  nearest: Quantized,
+  input: QuantizeInput,
+  chosen: QuantizeOptions,
+  method: Method,
+  source: SampleSource,
+  work: QuantizeWork,
+): Promise<Quantized> {
   if (method.gram) {
     const { samples, residual, learning } = chosen;
     const { iterations, rate, lambda } = { ...method.gram, ...learning };
@@ -86,14 +111,13 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   }
   if (method.parametrization === "nearest") return nearest;
   const { signal, onPart, checkpoints, onProgress } = work;
-  const source = sampleSource(input, nearest.graph, Math.min(chosen.samples, input.dataset.length));
   const { iterations } = method.schedule;
   let meter: ((done: number) => void) | undefined;
   const { quantized } = await reconstruct(nearest, source, method, {
     seed: chosen.seed,
     signal,
     onPart,
-    checkpoints,
+    checkpoints: checkpoints && learnedParts(checkpoints),
     crew: crewOf(work.executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
@@ -104,7 +128,7 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
 }
 
 /** Calibration samples as the model's input, evenly spread over the data. */
-function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, length: number): SampleSource {
+export function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, length: number): SampleSource {
   const input = modelInput(graph);
   return {
     length,

@@ -15,6 +15,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly weightZeros?: "affine" | "symmetric" | undefined;
   readonly firstLast?: 0 | 8 | undefined;
   readonly method?: PresetName | undefined;
+  readonly budget?: number | undefined;
   readonly iterations?: number | undefined;
   readonly batch?: number | undefined;
   readonly rate?: number | undefined;
@@ -61,6 +62,16 @@ function parseReal(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`found '${text}', expected a number`);
   return value;
+}
+
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** "90s", "5m", "1h" → seconds */
+export function parseDuration(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text) ?? [];
+  const seconds = Number(digits) * secondsOf[unit ?? ""]!;
+  if (!(seconds > 0)) throw new Error(`found '${text}', expected a time such as 90s, 5m or 1h`);
+  return seconds;
 }
 
 const real = (brief: string) => ({ kind: "parsed", parse: parseReal, optional: true, brief, placeholder: "X" }) as const;
@@ -114,6 +125,13 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
         brief: "Bits of the first and last layer's weights and the last layer's input; 0: as all others (8)",
       },
       method: choice(Object.keys(presets) as PresetName[], "How weights are rounded (nearest)"),
+      budget: {
+        kind: "parsed",
+        parse: parseDuration,
+        optional: true,
+        placeholder: "5m",
+        brief: "Time that learning may take on two processors, as a planned number of steps (method auto)",
+      },
       iterations: whole("Steps of learning a part of the network (as published: 5000 … 20000)"),
       batch: whole("Samples a step (32)"),
       rate: real("Learning rate of the roundings"),
