@@ -10,6 +10,7 @@ import { withGolden } from "../../runtime/record.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { constantBytesOf } from "../../report/layers.ts";
+import { chooseMethod } from "../../reconstruct/choose.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { openCheckpoints } from "../checkpoints.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
@@ -48,6 +49,11 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
         onPart: log.onPart,
       });
       bar.stop();
+      const planned = chooseMethod(options).network?.budget;
+      if (planned !== undefined && options.learning.iterations === undefined) {
+        const taken = duration((performance.now() - started) / 1000);
+        print("budget", `${taken} taken · steps planned for ${duration(planned)} of two processors`);
+      }
       print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
       print(
         "ranges",

@@ -36,7 +36,7 @@ export interface DistillWork {
 }
 
 /** Samples a slice: whoever runs them, the same gradients are added in the same order. */
-const slice = 16;
+const slice = 8;
 const purpose = { samples: 0, views: 1 } as const;
 
 /**
