@@ -66,7 +66,7 @@ export class PlacedSession implements Session {
     this.memory = placed.memory;
     this.arena = placed.arena;
     this.runner = runner;
-    this.inputs = plan.inputs.map((i) => new InputPort(plan.values[i]!, plan.preprocessing as PlanPreprocessing | undefined));
+    this.inputs = plan.inputs.map((i) => new InputPort(plan.values[i]!, plan.preprocessing as PlanPreprocessing | undefined, plan.pixels));
     this.outputs = plan.outputs.map((i) => new OutputPort(plan.values[i]!));
   }
 

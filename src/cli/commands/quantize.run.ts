@@ -17,6 +17,7 @@ import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts"
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
 import { PartLog } from "../parts.ts";
+import { pixelErrors, pixelLine } from "../pixels.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
 import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
 import type { QuantizeFlags } from "./quantize.ts";
@@ -68,6 +69,9 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           "program",
           `${plan.steps.length} integer steps · ${bytes(constantBytesOf(plan, plan.steps))} of constants · ${bytes(plan.arenaBytes)} of activations`,
         );
+
+      const pixels = plan?.pixels ? await pixelErrors(model, plan, dataset, preprocessing, signal) : undefined;
+      if (pixels) print("input", pixelLine(pixels));
 
       let accuracy: Evaluation | undefined;
       if (flags.test && planBytes) {
@@ -129,6 +133,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           samples: Math.min(options.samples, dataset.length),
           accuracy,
           floatAccuracy,
+          pixels,
           parts: log.parts,
           written,
           seconds,

@@ -2,11 +2,12 @@
 import { throwIfAborted } from "../../errors.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { findBlocks } from "../../graph/units.ts";
+import { beforeGains, behindGains } from "../../quantized/pixels.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { SampleCache } from "../cache.ts";
 import type { NetworkMethod } from "../methods.ts";
 import { drawWithoutReplacement, streamOf } from "../random.ts";
-import { findQuantizers, type SampleSource } from "../reconstruct.ts";
+import { findQuantizers, type SampleSource, samplesBehindGains } from "../reconstruct.ts";
 import { learningRates } from "../schedules.ts";
 import { type Augmentation, augment } from "./augment.ts";
 import { Learner, type LearnerState } from "./learner.ts";
@@ -61,6 +62,23 @@ export async function distill(
   open: (order: PairOrder) => Promise<PairRunner>,
   work: DistillWork = {},
 ): Promise<Quantized> {
+  const { pixels } = quantized;
+  if (!pixels) return distillWhole(quantized, samples, method, setting, open, work);
+  const behind = behindGains(quantized, pixels);
+  const back = (learned: Quantized): Quantized => beforeGains(quantized, pixels, behind, learned);
+  const { onStep } = work;
+  const moved: DistillWork = { ...work, onStep: onStep && ((done, losses, current) => onStep(done, losses, () => back(current()))) };
+  return back(await distillWhole(behind, samplesBehindGains(samples, pixels), method, setting, open, moved));
+}
+
+async function distillWhole(
+  quantized: Quantized,
+  samples: SampleSource,
+  method: NetworkMethod,
+  setting: NetworkSetting,
+  open: (order: PairOrder) => Promise<PairRunner>,
+  work: DistillWork,
+): Promise<Quantized> {
   const { graph } = quantized;
   const { batch, rates, temperature, featureWeight } = method;
   const { iterations, activations, augmentation } = setting;
@@ -72,7 +90,7 @@ export async function distill(
     graph,
     quantizers,
     layout,
-    encoding: activations ? quantized.activations.get(input) : undefined,
+    encoding: activations && quantized.sites.some(({ value }) => value === input) ? quantized.activations.get(input) : undefined,
     temperature,
     features: featureWeight > 0 ? inner.filter((name) => name !== graph.outputs[0]) : [],
     featureWeight,
