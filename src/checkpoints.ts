@@ -7,6 +7,7 @@ import { pack, unpack } from "./tasks/pack.ts";
 
 /** Where bytes are kept by name: a folder, OPFS, a map. One store holds the parts of one run: same model, data and options. */
 export interface PartStore {
+  /** The bytes, or undefined where nothing is kept. */
   get(name: string): Promise<Uint8Array | undefined>;
   /** Keeps them whole, or not at all. */
   put(name: string, bytes: Uint8Array): Promise<void>;

@@ -41,7 +41,6 @@ export interface Schedule {
   readonly replacement: boolean;
 }
 
-/** A row of the method table: every column can be overridden. */
 /** Learning rates at the start: of codes in steps of their grid, of all others as shares of what they are. */
 export interface Rates {
   readonly codes: number;
@@ -65,6 +64,7 @@ export interface NetworkMethod {
   readonly mix: number;
 }
 
+/** A row of the method table: every column can be overridden. */
 export interface Method {
   readonly parametrization: ParametrizationName;
   readonly objective: Objective;
