@@ -1,9 +1,9 @@
 // One run, from the table to an integer program and what became of it.
 import {
-  type CheckpointStore,
   evaluate,
   type Executor,
   lower,
+  type PartStore,
   type Plan,
   type Progress,
   presets,
@@ -30,7 +30,7 @@ export interface Product {
 export interface Work {
   readonly executor: Executor;
   readonly signal: AbortSignal;
-  readonly checkpoints?: CheckpointStore | undefined;
+  readonly checkpoints?: PartStore | undefined;
   readonly resumedParts: () => number;
   readonly onStep: (step: Omit<Step, "seconds">) => void;
 }
@@ -74,7 +74,7 @@ export async function run(table: Table, choices: Choices, work: Work): Promise<P
     onProgress,
     checkpoints: work.checkpoints,
     onPart(_, index, parts) {
-      part = `${index + 1} of ${parts} parts`;
+      part = index + 1 < parts ? `part ${index + 2} of ${parts}` : undefined;
     },
   });
   // Methods without steps of their own have rounded by now.

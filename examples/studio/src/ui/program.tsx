@@ -25,7 +25,7 @@ export function Program() {
 }
 
 function madeOf({ hash, seconds, workers, resumedParts }: NonNullable<typeof outcome.value>) {
-  const resumed = resumedParts > 0 ? `, ${resumedParts} parts from before` : "";
+  const resumed = resumedParts > 0 ? `, ${resumedParts} ${resumedParts === 1 ? "part" : "parts"} from before` : "";
   return (
     <>
       <span>
