@@ -16,6 +16,8 @@ import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
+import { movedBesides } from "./reconstruct/augment.ts";
+import { activationsAlone } from "./reconstruct/phases.ts";
 import { calibrate } from "./calibrate.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
@@ -110,15 +112,39 @@ async function roundParts(
     return quantized;
   }
   if (method.parametrization === "nearest") return nearest;
-  const { signal, onPart, checkpoints, onProgress } = work;
+  let start = nearest;
+  if (method.start === "codes") {
+    const { samples, residual } = chosen;
+    const { signal, executor } = work;
+    start = (await reconstructGram(nearest, input, { ...warmStart, samples, residual }, { signal, executor })).quantized;
+  }
+  const samples = method.moved ? movedBesides(source, chosen.seed) : source;
+  const learned = await learnParts(start, samples, method, chosen.seed, work);
+  if (!method.activationPhase) return learned;
+  const settled = await learnParts(learned, samples, activationsAlone(method, method.activationPhase), chosen.seed, work, "activations-");
+  const parts = [...(learned.provenance.parts ?? []), ...(settled.provenance.parts ?? [])];
+  return { ...settled, provenance: { ...settled.provenance, parts } };
+}
+
+/** Codes to start from; biases stay, as learning knows those of the float network. */
+const warmStart = { start: "gptq", sweeps: 0, keepBias: true } as const;
+
+async function learnParts(
+  start: Quantized,
+  source: SampleSource,
+  method: Method,
+  seed: number,
+  { signal, onPart, checkpoints, onProgress, executor }: QuantizeWork,
+  prefix = "",
+): Promise<Quantized> {
   const { iterations } = method.schedule;
   let meter: ((done: number) => void) | undefined;
-  const { quantized } = await reconstruct(nearest, source, method, {
-    seed: chosen.seed,
+  const { quantized } = await reconstruct(start, source, method, {
+    seed,
     signal,
     onPart,
-    checkpoints: checkpoints && learnedParts(checkpoints),
-    crew: crewOf(work.executor, signal),
+    checkpoints: checkpoints && learnedParts(checkpoints, prefix),
+    crew: crewOf(executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
       meter(part * iterations + step);

@@ -3,11 +3,9 @@
 import type { DeviceTensor } from "../engine/types.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
-import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
 import { beforeGains, behindGains, valuesBehindGains } from "../quantized/pixels.ts";
-import { movingOps } from "../quantized/sites.ts";
 import type { PartReport, PixelInput, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
@@ -17,10 +15,11 @@ import type { Method } from "./methods.ts";
 import { sizeOf } from "../ops/strided.ts";
 import { fisherWeights, lpSumKernel } from "./objectives.ts";
 import { parametrizations } from "./parametrizations/table.ts";
-import { decodeRows } from "./parametrizations/nearest.ts";
+import { decodeRows, nearestCodes } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
-import { findParts, type Part } from "./scopes.ts";
+import { beforeActivation, findParts, type Part } from "./scopes.ts";
 import { type Examples, rowsOf } from "./slices.ts";
+import { findQuantizers, quantizedValues } from "./quantizers.ts";
 import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
@@ -31,7 +30,7 @@ export interface SampleSource {
   read(first: number, count: number): Promise<Tensor>;
 }
 
-export type { PartReport };
+export { findQuantizers, type PartReport };
 
 /** What a killed run continues from: a part's result. */
 export interface Checkpoint {
@@ -209,10 +208,11 @@ class Run {
     unit.quantizeAll();
 
     const grids = new Map(nodes.map((node) => [node.name, this.#grid(node)]));
-    const nearest = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
-    this.#writeWeights(unit, grids, nearest);
+    const starts = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
+    const nearest = this.#method.start === "codes" ? nearestOf(grids) : starts;
+    this.#writeWeights(unit, grids, starts);
     const before = await this.#quantizedPass(unit);
-    const checkpoint = (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, index, parts, grids, quantizers));
+    const checkpoint = (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, index, parts, grids, starts));
     await this.#options.checkpoints?.save(index, checkpoint);
 
     for (const [group, scale] of checkpoint.scales) {
@@ -280,13 +280,15 @@ class Run {
   }
 
   async #learn(
-    unit: Unit,
+    whole: Unit,
     index: number,
     parts: readonly Part[],
     grids: ReadonlyMap<string, WeightGrid>,
-    quantizers: readonly Quantizer[],
+    starts: ReadonlyMap<string, Hardened>,
   ): Promise<Checkpoint> {
-    const { part } = unit;
+    const judged = this.#method.compared === "before" ? beforeActivation(this.#graph, whole.part) : whole.part;
+    const unit = judged === whole.part ? whole : await this.#judgedUnit(judged, whole);
+    const { part, quantizers } = unit;
     const cachesOf = (caches: Caches, names: readonly string[]): Map<string, SampleCache> =>
       new Map(names.map((name) => [name, caches.get(name)]));
     const examples: Examples = {
@@ -303,12 +305,32 @@ class Run {
     const gradients = crew
       ? gradientsOfCrew(crew, this.#graph, unit, this.#method, examples, path)
       : gradientsHere(unit, this.#method, examples, path);
-    const learned = await learnUnit(unit, this.#method, parametrizations[this.#method.parametrization], grids, scales, gradients, {
-      breathe: () => this.#breathe(),
-      onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
-    });
+    const learned = await learnUnit(
+      unit,
+      this.#method,
+      parametrizations[this.#method.parametrization],
+      grids,
+      scales,
+      gradients,
+      {
+        breathe: () => this.#breathe(),
+        onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
+      },
+      this.#method.start === "codes" ? starts : undefined,
+    );
     await gradients.release();
     return learned;
+  }
+
+  /** A part without its last activation in an engine of its own, and its targets. */
+  async #judgedUnit(judged: Part, { weights, quantizers }: Unit): Promise<Unit> {
+    await this.#floatPass(judged);
+    const values = new Set(judged.nodes.flatMap(({ outputs }) => outputs));
+    const own = quantizers.filter(({ value }) => values.has(value));
+    const nodes = weights.map(({ node }) => node);
+    const unit = await Unit.open(this.#graph, judged, nodes, own, this.#learnedGroups(own), this.#options.module);
+    unit.quantizeAll();
+    return unit;
   }
 
   /** Outputs of the float network, into the cache of targets. */
@@ -399,20 +421,5 @@ class Run {
   }
 }
 
-/** Where the integer program rounds an activation: sites that it has codes for, but not those that only move codes. */
-export function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
-  const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
-  return sites.flatMap(({ value, group, branch }): Quantizer[] => {
-    const node = producer.get(value);
-    const encoding = activations.get(value);
-    if (branch || !node || !encoding || movingOps.has(node.op)) return [];
-    if (node.op === "Resize" && (node.attributes.mode ?? "nearest") === "nearest") return [];
-    return [{ value, group, encoding }];
-  });
-}
-
-function quantizedValues(values: Float32Array, { levels, scale, zeroPoint }: Encoding): Float32Array {
-  if (levels.kind !== "linear") return values;
-  const [s, z] = [scale[0]!, zeroPoint[0]!];
-  return values.map((x) => s * (quantizeOne(x, s, z, levels.lo, levels.hi) - z));
-}
+const nearestOf = (grids: ReadonlyMap<string, WeightGrid>): Map<string, Hardened> =>
+  new Map([...grids].map(([name, grid]) => [name, { codes: nearestCodes(grid), scale: grid.scale }]));
