@@ -26,6 +26,8 @@ import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
 import type { Method } from "./reconstruct/methods.ts";
+import { layerViews } from "./reconstruct/gram/layer.ts";
+import { affordablePasses } from "./reconstruct/gram/passes.ts";
 import { planOf, workOf } from "./reconstruct/network/budget.ts";
 import { type ReconstructOptions, reconstruct, type SampleSource } from "./reconstruct/reconstruct.ts";
 import { sha256 } from "./tasks/hash.ts";
@@ -89,7 +91,8 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const { network } = method;
   if (!network) return roundParts(nearest, input, chosen, method, source, work);
   const { graph, weights } = nearest;
-  const plan = planOf(network.budget, workOf(graph), samples, network.batch, weights.size);
+  const passes = Math.min(weights.size, affordablePasses(graph, layerViews(graph, weights), samples));
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, passes);
   const rounded = await roundParts(nearest, input, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
