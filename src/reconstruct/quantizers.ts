@@ -3,6 +3,7 @@ import type { Encoding } from "../formats/encoding.ts";
 import { quantizeOne } from "../formats/linear.ts";
 import { movingOps } from "../quantized/sites.ts";
 import type { Quantized } from "../quantized/types.ts";
+import type { Steps } from "./cache.ts";
 import type { Quantizer } from "./unit.ts";
 
 /** Sites that it has codes for, but not those that only move codes. */
@@ -22,4 +23,9 @@ export function quantizedValues(values: Float32Array, { levels, scale, zeroPoint
   if (levels.kind !== "linear") return values;
   const [s, z] = [scale[0]!, zeroPoint[0]!];
   return values.map((x) => s * (quantizeOne(x, s, z, levels.lo, levels.hi) - z));
+}
+
+/** What such values are multiples of. */
+export function stepsOf({ levels, scale, zeroPoint }: Encoding): Steps | undefined {
+  return levels.kind === "linear" ? { step: scale[0]!, low: levels.lo - zeroPoint[0]! } : undefined;
 }

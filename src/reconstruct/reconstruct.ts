@@ -19,7 +19,7 @@ import { decodeRows, nearestCodes } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
 import { beforeActivation, findParts, type Part } from "./scopes.ts";
 import { type Examples, rowsOf } from "./slices.ts";
-import { findQuantizers, quantizedValues } from "./quantizers.ts";
+import { findQuantizers, quantizedValues, stepsOf } from "./quantizers.ts";
 import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
@@ -133,17 +133,23 @@ class Run {
     this.#scales = new Map(this.#quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   }
 
-  #cache(): SampleCache {
-    return new SampleCache(this.#samples.length, this.#options.crew?.allocate);
+  /** Whether parts see inputs of both networks while they learn. */
+  get #mixes(): boolean {
+    return this.#method.inputKeep < 1;
+  }
+
+  /** @param encoding of a value that is codes in the quantized network */
+  #cache(encoding?: Encoding): SampleCache {
+    return new SampleCache(this.#samples.length, this.#options.crew?.allocate, encoding && stepsOf(encoding));
   }
 
   /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized and the input is. */
   async readInputs(): Promise<void> {
     const [name] = this.#graph.inputs as [string];
     const float = this.#cache();
-    const prefix = this.#cache();
     const coded = this.#method.activations.kind !== "float" && this.#quantized.sites.some(({ value }) => value === name);
     const encoding = coded ? this.#quantized.activations.get(name) : undefined;
+    const prefix = this.#cache(encoding);
     for (let first = 0; first < this.#samples.length; first += passBatch) {
       const tensor = await this.#samples.read(first, Math.min(passBatch, this.#samples.length - first));
       const data = tensor.data as Float32Array;
@@ -211,6 +217,9 @@ class Run {
     const starts = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
     const nearest = this.#method.start === "codes" ? nearestOf(grids) : starts;
     this.#writeWeights(unit, grids, starts);
+    const needed = new Set(parts.slice(index + 1).flatMap(({ inputs }) => inputs));
+    const compared = new Set([...needed, ...part.outputs]);
+    if (!this.#mixes && this.#method.compared !== "before") this.#float.keep(compared);
     const before = await this.#quantizedPass(unit);
     const checkpoint = (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, index, parts, grids, starts));
     await this.#options.checkpoints?.save(index, checkpoint);
@@ -225,12 +234,12 @@ class Run {
       this.#weights.set(node.name, hardenedWeight(node, this.#weights.get(node.name)!, hardened));
     }
     this.#writeWeights(unit, grids, checkpoint.weights);
-    const after = await this.#quantizedPass(unit);
+    this.#float.keep(compared);
+    const after = await this.#quantizedPass(unit, true);
     const report = this.#report(part, nodes, nearest, checkpoint, before, after);
     this.reports.push(report);
     this.#options.onPart?.(report, index, parts.length);
 
-    const needed = new Set(parts.slice(index + 1).flatMap(({ inputs }) => inputs));
     this.#float.keep(needed);
     this.#prefix.keep(needed);
   }
@@ -293,7 +302,7 @@ class Run {
       new Map(names.map((name) => [name, caches.get(name)]));
     const examples: Examples = {
       quantized: cachesOf(this.#prefix, part.inputs),
-      float: cachesOf(this.#float, part.inputs),
+      float: this.#mixes ? cachesOf(this.#float, part.inputs) : new Map(),
       targets: cachesOf(this.#float, part.outputs),
       samples: this.#samples.length,
       ...(await this.#judges(unit, parts.slice(index + 1))),
@@ -344,13 +353,13 @@ class Run {
   }
 
   /** Outputs of the quantized network as the unit now stands, into its cache; and their distance from the targets. */
-  async #quantizedPass(unit: Unit): Promise<{ loss: number; signal: number }> {
+  async #quantizedPass(unit: Unit, keep = false): Promise<{ loss: number; signal: number }> {
     const { part } = unit;
-    const made = new Map(part.outputs.map((name) => [name, this.#cache()]));
+    const made = new Map(part.outputs.map((name) => [name, this.#cache(this.#encodingBehind(name))]));
     let [loss, signal] = [0, 0];
     await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
       for (const [name, output] of outputs) {
-        made.get(name)!.write(first, output, unit.f32);
+        if (keep) made.get(name)!.write(first, output, unit.f32);
         const n = output.dims.reduce((p, d) => p * d, 1);
         const target = unit.allocate(n * 4);
         const zero = unit.allocate(n * 4);
@@ -365,8 +374,14 @@ class Run {
         unit.release(zero);
       }
     });
-    for (const [name, cache] of made) this.#prefix.set(name, cache);
+    if (keep) for (const [name, cache] of made) this.#prefix.set(name, cache);
     return { loss: loss / this.#samples.length, signal: signal / this.#samples.length };
+  }
+
+  /** Of a value that a quantizer has just made, with its present step size. */
+  #encodingBehind(value: string): Encoding | undefined {
+    const quantizer = this.#quantizers.find((each) => each.value === value);
+    return quantizer && { ...quantizer.encoding, scale: Float32Array.of(this.#scales.get(quantizer.group)!) };
   }
 
   async #pass(
