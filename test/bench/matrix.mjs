@@ -21,7 +21,8 @@ const mostRatio = 2;
 const root = fileURLToPath(new URL("../../", import.meta.url));
 await makeModels(networks);
 const plans = Object.fromEntries(networks.map((name) => [name, readFileSync(`${models}${name}.halftone`)]));
-const laid = await layOut(`${root}build/matrix`, `${root}dist`, plans);
+// The one that threads share.
+const laid = await layOut(`${root}build/matrix`, `${root}dist`, { "resnet18.halftone": plans.resnet18 }, plans);
 const job = { files: laid.files, plans: [], passes: [0, 1, 2].map((workers) => ({ workers, threads: Math.max(1, workers) })) };
 const timing = { files: [], plans: networks, passes: [] };
 
