@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 import { browsers, isInstalled } from "../browser/browsers.mjs";
 import { visit } from "../browser/visit.mjs";
 
-const timeout = 180_000;
+/** Of one job; a busy machine takes minutes where a quiet one takes seconds. */
+const timeout = 600_000;
 const modules = fileURLToPath(new URL("node_modules/", import.meta.url));
 
 /** @param program path below node_modules of this folder, or absolute */
