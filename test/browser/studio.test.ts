@@ -91,7 +91,7 @@ async function drop(page: Page, paths: readonly string[], selector: string): Pro
     });
 }
 
-const tiles = (page: Page): Promise<string> => page.evaluate(() => document.querySelector<HTMLElement>(".tiles")!.innerText);
+const tiles = (page: Page): Promise<string> => page.evaluate(() => document.querySelector(".tiles")!.textContent);
 /** Note of the second stage, the weights. */
 const weightsNote = (pattern: string): boolean => new RegExp(pattern).test(document.querySelectorAll(".stages .note")[1]!.textContent);
 
@@ -102,7 +102,7 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
   }, 300_000);
   afterAll(() => studio?.close());
 
-  test("quantizes the example with one click: Node's bytes and figures, no request, no blocked thread", { timeout: 300_000 }, async () => {
+  test("quantizes the example with one click: Node's bytes and figures, no request, no blocked thread", { timeout: 600_000 }, async () => {
     const page = await studio.open();
     const errors: string[] = [];
     page.on("pageerror", ({ message }) => errors.push(message));
@@ -149,7 +149,7 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
     await page.context().close();
   });
 
-  test("takes a dropped model and dropped folders, and what the keyboard chooses", { timeout: 300_000 }, async () => {
+  test("takes a dropped model and dropped folders, and what the keyboard chooses", { timeout: 600_000 }, async () => {
     const page = await studio.open();
     const clothes = await pictures();
     const model = join(folder, "mine.onnx");
@@ -199,14 +199,14 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
     await drop(page, [broken], "#files-title");
     await until(page, () => !document.querySelector<HTMLElement>(".problem")!.hidden);
     expect(await page.locator(".problem p").textContent()).toMatch(/expected/);
-    expect(await page.locator(".slot .file").textContent()).toBe("resnet20.onnx");
+    expect(await page.locator(".slot .file >> nth=0").textContent()).toBe("resnet20.onnx");
     await page.context().close();
   });
 
   const learning = async (page: Page): Promise<void> => {
     await page.locator("text='4' >> nth=0").click();
     await page.getByLabel("Method").selectOption("brecq");
-    await page.getByRole("spinbutton", { name: "Samples" }).fill("64");
+    await page.getByRole("spinbutton", { name: "Samples" }).fill("32");
   };
 
   test("cancels at once", { timeout: 180_000 }, async () => {
@@ -219,14 +219,14 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
     await ready(page);
     console.log(`cancelled within ${(performance.now() - started).toFixed(0)} ms`);
     expect(performance.now() - started).toBeLessThan(5000);
-    expect(await page.locator(".problem").textContent()).toBe("");
+    expect(await page.locator(".problem p").textContent()).toBe("");
     await page.context().close();
   });
 
-  test("a tab reloaded while it learns continues, to the same bytes", { timeout: 300_000 }, async () => {
+  test("a tab reloaded while it learns continues, to the same bytes", { timeout: 600_000 }, async () => {
     const page = await studio.open();
     await learning(page);
-    await page.getByLabel("Steps a part").fill("40");
+    await page.getByLabel("Steps a part").fill("10");
     await page.getByRole("button", { name: "Quantize", exact: true }).click();
     await until(page, weightsNote, "^part [3-9] of");
     await page.reload();
@@ -236,7 +236,7 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
       files.model,
       "resnet20.onnx",
       files.calibration.join(),
-      { weights: 4, method: "brecq", samples: 64, learning: { iterations: 40 } },
+      { weights: 4, method: "brecq", samples: 32, learning: { iterations: 10 } },
       labels,
     );
     expect(hash).toBe(node.hash);

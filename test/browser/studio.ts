@@ -183,7 +183,7 @@ new PerformanceObserver((list) => { for (const e of list.getEntries()) if (!e.ha
 
 /** Waits as long as a busy machine may need. */
 export const until = <A>(page: Page, holds: (argument: A) => unknown, argument?: A): Promise<unknown> =>
-  page.waitForFunction(holds, argument, { timeout: 180_000 });
+  page.waitForFunction(holds, argument, { timeout: 400_000 });
 
 /** Until model and samples lie on the table and nothing runs. */
 export const ready = (page: Page): Promise<unknown> =>
