@@ -1,5 +1,6 @@
 // Learning a quantized network as a whole: it is shown calibration samples and views of them, and answers as the float network does.
 import { throwIfAborted } from "../../errors.ts";
+import { powerOfTwo } from "../../formats/powers.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { findBlocks } from "../../graph/units.ts";
 import { beforeGains, behindGains } from "../../quantized/pixels.ts";
@@ -130,7 +131,7 @@ async function distillWhole(
  */
 function ratesOf(rates: Rates, { weights }: Quantized, quantizers: readonly Quantizer[]): Rates {
   const fewest = Math.min(...[...weights.values(), ...quantizers].map(({ encoding }) => encoding.bits));
-  const share = 2 ** Math.min(0, 4 - fewest);
+  const share = powerOfTwo(Math.min(0, 4 - fewest));
   return { codes: rates.codes, scales: rates.scales * share, biases: rates.biases * share, steps: rates.steps * share };
 }
 
