@@ -5,8 +5,6 @@ import { type AxisName, axisNames, type Choice, type SweepPlan } from "./types.t
 export interface Cell {
   readonly choices: Readonly<Record<AxisName, string>>;
   readonly options: QuantizeOptions;
-  /** Whether the method looks at samples once ranges are there. */
-  readonly looks: boolean;
 }
 
 /**
@@ -29,6 +27,6 @@ export function cellsOf({ axes, options }: SweepPlan): Cell[] {
     const draws = (learns && method.schedule.iterations > 0) || method.network !== undefined;
     if (!draws && chosen.at(-1) !== firstSeed) return [];
     const choices = Object.fromEntries(axisNames.map((axis, i) => [axis, chosen[i]!.label])) as Record<AxisName, string>;
-    return [{ choices, options: merged, looks: learns || method.gram !== undefined || method.network !== undefined }];
+    return [{ choices, options: merged }];
   });
 }

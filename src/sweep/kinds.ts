@@ -1,7 +1,7 @@
 // The three tasks of a sweep. A model's statistics and its float answers are made once, whatever is then done with them.
 import { calibrate } from "../calibrate.ts";
-import type { Dataset, Preprocessing } from "../data/types.ts";
-import { assert, HalftoneError, passing } from "../errors.ts";
+import type { Preprocessing } from "../data/types.ts";
+import { HalftoneError, passing } from "../errors.ts";
 import { answersOf, type Evaluation, evaluate } from "../evaluate.ts";
 import { prepare } from "../graph/prepare.ts";
 import type { Graph } from "../graph/types.ts";
@@ -41,7 +41,7 @@ export interface Answers {
   readonly logits: Float32Array;
 }
 
-/** Shared: model, test samples, statistics, answers, and calibration samples where the method looks at them. */
+/** Shared: model, calibration and test samples, statistics, answers. */
 export interface RunOptions {
   readonly quantize: QuantizeOptions;
   readonly preprocessing: Preprocessing;
@@ -75,11 +75,11 @@ const run: TaskKind = {
   run: (call, context) =>
     told(async (): Promise<Measured> => {
       const { quantize: options, preprocessing, file, labels } = call.options as RunOptions;
-      const [model, test, statistics, answers, calibration] = sharedOf(call, context);
+      const [model, calibration, test, statistics, answers] = sharedOf(call, context);
       const { values, histograms } = unpack(statistics!) as Statistics;
       const { logits } = unpack(answers!) as Answers;
       const work = workIn(context);
-      const dataset = calibration ? datasetOf(calibration) : noSamples;
+      const dataset = datasetOf(calibration!);
       const quantized = await quantize({ model: model!, name: file, dataset, preprocessing, labels }, options, {
         ...work,
         async observe(wanted) {
@@ -100,16 +100,6 @@ const run: TaskKind = {
 
 /** Everything that a worker of a sweep can do. */
 export const sweepKinds: TaskKinds = { ...taskKinds, statistics, answers, run };
-
-/** For methods that look at no sample. */
-const noSamples: Dataset = {
-  name: "no samples",
-  length: 0,
-  labelled: false,
-  async read() {
-    assert(false, "a method that needs samples is given them");
-  },
-};
 
 function sharedOf({ shared }: TaskCall, context: TaskContext): (Uint8Array | undefined)[] {
   return shared.map((hash) => context.shared.get(hash));

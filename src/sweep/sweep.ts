@@ -75,7 +75,7 @@ function firstTasks({ name, preprocessing }: SweepModel, { model, calibration, t
 
 function runTaskOf({ name, file, labels, preprocessing }: SweepModel, inputs: Inputs, known: readonly Blob[], cell: Cell): Task {
   const options: RunOptions = { quantize: cell.options, preprocessing, file, labels };
-  const shared = [inputs.model, inputs.test, ...known, ...(cell.looks ? [inputs.calibration] : [])];
+  const shared = [inputs.model, inputs.calibration, inputs.test, ...known];
   return { kind: "run", options, shared, payload: null, label: `${name} ${Object.values(cell.choices).join(" ")}` };
 }
 

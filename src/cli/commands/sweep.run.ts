@@ -3,7 +3,7 @@ import { runsOf, sweep } from "../../sweep/sweep.ts";
 import { localExecutor } from "../../sweep/executor.ts";
 import { toSvg } from "../../sweep/plot.ts";
 import { flat, forPeople, toCsv, toJson, toMarkdown } from "../../sweep/table.ts";
-import type { Row } from "../../sweep/types.ts";
+import type { Row, SweepPlan } from "../../sweep/types.ts";
 import { defaultWorkers } from "../../tasks/index.ts";
 import type { Executor } from "../../tasks/types.ts";
 import { createQueueExecutor } from "../../tasks/executors/queue.ts";
@@ -12,6 +12,7 @@ import { prepareFolder, writeWhole } from "../files.ts";
 import { arithmeticName, folderStore, Seconds } from "../store.ts";
 import { count, duration, exitCodes, guarded, printJson, ProgressBar, say, table } from "../terminal.ts";
 import { readPlan } from "./sweep.plan.ts";
+import { type Simulated, simulate } from "./sweep.simulate.ts";
 import type { SweepFlags } from "./sweep.ts";
 
 /** Each kind of output: a function of the rows alone. */
@@ -29,11 +30,12 @@ export const run = (flags: SweepFlags, path?: string): Promise<void> =>
       const started = performance.now();
       const plan = await readPlan(flags, path);
       const runs = runsOf(plan);
+      const arithmetic = await arithmeticName();
+      if (flags.simulate !== undefined) return tellSimulated(flags, await simulated(plan, flags.simulate, arithmetic, signal));
       const folder = flags.output;
       await prepareFolder(join(folder, "table.csv"));
       const store = await folderStore(join(folder, "tasks"));
       const seconds = new Seconds(join(folder, "seconds.ndjson"));
-      const arithmetic = await arithmeticName();
       const print = flags.json ? (): void => {} : say;
       const { length } = plan.models;
       print("sweep", `${length} ${length === 1 ? "model" : "models"} · ${count(runs)} runs`);
@@ -80,6 +82,24 @@ export const run = (flags: SweepFlags, path?: string): Promise<void> =>
     },
     () => `Stopped: what is finished is kept in ${join(flags.output, "tasks")}. The same command continues.`,
   );
+
+async function simulated(plan: SweepPlan, schedules: number, arithmetic: string, signal: AbortSignal): Promise<Simulated> {
+  const bar = new ProgressBar();
+  return simulate(plan, schedules, arithmetic, signal, bar.report).finally(() => bar.stop());
+}
+
+function tellSimulated({ json }: SweepFlags, result: Simulated): void {
+  const different = Object.keys(result.hashes).length;
+  if (different > 1) process.exitCode = exitCodes.failure;
+  if (json) {
+    printJson(result);
+    return;
+  }
+  const { executed, crashed, lost, duplicated, repeated } = result.happened;
+  say("schedules", `${count(result.schedules)} · ${count(executed)} tasks executed, ${count(repeated)} of them given out again`);
+  say("faults", `${count(crashed)} crashes · ${count(lost)} messages lost, ${count(duplicated)} doubled`);
+  for (const [hash, times] of Object.entries(result.hashes)) say("table", `sha-256 ${hash} · ${count(times)} times`);
+}
 
 /** Threads of this process, or whoever takes from the queue. */
 async function executorFor(flags: SweepFlags, arithmetic: string): Promise<Executor> {

@@ -18,6 +18,7 @@ export interface SweepFlags extends PreprocessFlags, QueueFlags, CommonFlags {
   readonly seeds?: string | undefined;
   readonly recipe?: string | undefined;
   readonly workers?: number | undefined;
+  readonly simulate?: number | undefined;
   readonly output: string;
 }
 
@@ -48,6 +49,7 @@ export const sweepCommand: Command<CommandContext> = buildCommand<SweepFlags, [s
       recipe: text("A JSON file with options that stay the same", "FILE.json"),
       workers: workersFlag,
       ...queueFlags,
+      simulate: whole("Instead, do it under N simulated schedules with crashes and lost messages, and compare the results"),
       output: {
         kind: "parsed",
         parse: String,
