@@ -10,12 +10,14 @@ import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
 import type { Graph, GraphNode } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
+import { writeModel } from "./onnx/write.ts";
 import { biasScale, largestBias } from "./quantized/bias.ts";
 import { isWeighted, readers } from "./quantized/fusions.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
+import { correct, equalize } from "./channels.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
@@ -61,16 +63,19 @@ export interface QuantizeWork extends WorkOptions {
 export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: QuantizeWork = {}): Promise<Quantized> {
   const merged: QuantizeOptions = { ...defaultOptions, ...options };
   const method = chooseMethod(merged);
-  const chosen: QuantizeOptions = { ...merged, weightRanges: merged.weightRanges ?? method.weightRange };
+  const chosen = withDefaults(merged, method);
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
-  const { model, dataset, preprocessing } = input;
-  const observe =
-    work.observe ?? ((values: readonly string[]) => calibrate({ model, values, dataset, samples: chosen.samples, preprocessing, ...work }));
-  const encoded = await encodeGraph(prepare(readModel(model)), chosen, observe);
+  const { dataset, preprocessing } = input;
+  const run = { dataset, samples: chosen.samples, preprocessing, ...work };
+  const plain = prepare(readModel(input.model));
+  const graph = chosen.equalize && !work.observe ? await equalize(input.model, plain, run) : plain;
+  const model = graph === plain ? input.model : writeModel(graph);
+  const encoded = await encodeGraph(graph, chosen, work.observe ?? ((values) => calibrate({ model, values, ...run })));
   const nearest: Quantized = {
     ...encoded,
+    graph: chosen.correct ? await correct(graph, encoded.weights, run) : graph,
     provenance: {
       source: input.name,
       sourceHash: await sha256(input.model),
@@ -83,13 +88,21 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const samples = Math.min(chosen.samples, dataset.length);
   const source = sampleSource(input, nearest.graph, samples);
   const { network } = method;
-  if (!network) return roundParts(nearest, input, chosen, method, source, work);
-  const { graph, weights } = nearest;
-  const plan = planOf(network.budget, workOf(graph), samples, network.batch, weights.size);
-  const rounded = await roundParts(nearest, input, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
+  const equalized = { ...input, model };
+  if (!network) return roundParts(nearest, equalized, chosen, method, source, work);
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, nearest.weights.size);
+  const rounded = await roundParts(nearest, equalized, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
   return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
+}
+
+/** What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves. */
+function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions & { equalize: boolean; correct: boolean } {
+  const learned = method.gram !== undefined || method.network !== undefined || method.parametrization !== "nearest";
+  const plain = !learned && options.weights === 8 && options.activations === 8;
+  const { weightRanges = method.weightRange, equalize = plain, correct = plain } = options;
+  return { ...options, weightRanges, equalize, correct };
 }
 
 /** The network with the codes that its parts get one after the other. */
