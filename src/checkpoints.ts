@@ -1,4 +1,6 @@
 // Parts and layers that are done, as bytes by name: what a run that was stopped continues from.
+import type { LearnerStore } from "./reconstruct/network/distill.ts";
+import type { LearnerState } from "./reconstruct/network/learner.ts";
 import type { Hardened } from "./reconstruct/parametrizations/types.ts";
 import type { CheckpointStore } from "./reconstruct/reconstruct.ts";
 import { pack, unpack } from "./tasks/pack.ts";
@@ -29,6 +31,17 @@ export function learnedParts(store: PartStore): CheckpointStore {
       const plain: PlainPart = { weights: [...weights], scales: [...scales], undecided };
       return store.put(`part-${part}`, pack(plain));
     },
+  };
+}
+
+/** A network that is learned as a whole, as it was last kept. */
+export function learnedNetwork(store: PartStore): LearnerStore {
+  return {
+    async load() {
+      const bytes = await store.get("network");
+      return bytes && (unpack(bytes) as LearnerState);
+    },
+    save: (state) => store.put("network", pack(state)),
   };
 }
 

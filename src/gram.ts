@@ -2,6 +2,8 @@
 import type { Dataset, Preprocessing } from "./data/types.ts";
 import { HalftoneError } from "./errors.ts";
 import type { ResidualMode } from "./quantized/fusions.ts";
+import { writeModel } from "./onnx/write.ts";
+import { beforeGains, behindGains, preparedBehindGains } from "./quantized/pixels.ts";
 import type { Quantized } from "./quantized/types.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import { type LayerView, layerView } from "./reconstruct/gram/layer.ts";
@@ -79,6 +81,21 @@ export async function reconstructGram(
   data: GramData,
   options: GramReconstructionOptions = {},
   work: GramWork = {},
+): Promise<GramReconstruction> {
+  const { pixels } = quantized;
+  if (!pixels) return reconstructLayers(quantized, data, options, work);
+  const behind = behindGains(quantized, pixels);
+  const model = behind.graph === quantized.graph ? data.model : writeModel(behind.graph);
+  const moved = { ...data, model, preprocessing: preparedBehindGains(data.preprocessing) };
+  const done = await reconstructLayers(behind, moved, options, work);
+  return { ...done, quantized: beforeGains(quantized, pixels, behind, done.quantized) };
+}
+
+async function reconstructLayers(
+  quantized: Quantized,
+  data: GramData,
+  options: GramReconstructionOptions,
+  work: GramWork,
 ): Promise<GramReconstruction> {
   const { graph } = quantized;
   const { inputs = defaultMethod.inputs, samples = defaultSamples, keepBias = false, residual = "wide" } = options;

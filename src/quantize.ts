@@ -8,14 +8,15 @@ import { quantizeOne, tensorEncoding, unsignedCodes } from "./formats/linear.ts"
 import { quantizeWeights } from "./formats/weights.ts";
 import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
-import type { Graph, GraphNode } from "./graph/types.ts";
+import type { Graph, GraphNode, Tensor } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
 import { writeModel } from "./onnx/write.ts";
 import { biasScale, largestBias } from "./quantized/bias.ts";
 import { isWeighted, readers } from "./quantized/fusions.ts";
+import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
-import type { Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
+import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
 import { correct, equalize } from "./channels.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
@@ -72,10 +73,11 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const plain = prepare(readModel(input.model));
   const graph = chosen.equalize && !work.observe ? await equalize(input.model, plain, run) : plain;
   const model = graph === plain ? input.model : writeModel(graph);
-  const encoded = await encodeGraph(graph, chosen, work.observe ?? ((values) => calibrate({ model, values, ...run })));
+  const stored = chosen.residual === "wide" ? pixelCodes(preprocessing, (await dataset.read(0, 1))[0]!.format) : undefined;
+  const encoded = await encodeGraph(graph, chosen, work.observe ?? ((values) => calibrate({ model, values, ...run })), stored);
   const nearest: Quantized = {
     ...encoded,
-    graph: chosen.correct ? await correct(graph, encoded.weights, run) : graph,
+    graph: chosen.correct ? await correct(graph, correctedWeights(encoded), run) : graph,
     provenance: {
       source: input.name,
       sourceHash: await sha256(input.model),
@@ -96,6 +98,10 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const iterations = network.iterations ?? plan.iterations;
   return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
 }
+
+/** Layers that read pixels have one bias and two roundings, with the input's gain in the weights and without: it stays as it is. */
+const correctedWeights = ({ weights, pixels }: Omit<Quantized, "provenance">): Map<string, QuantizedWeight> =>
+  new Map([...weights].filter(([node]) => !pixels?.weights.has(node)));
 
 /** What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves. */
 function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions & { equalize: boolean; correct: boolean } {
@@ -156,11 +162,13 @@ export function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: G
  * The same for a prepared graph, wherever its statistics come from.
  *
  * @param observe a histogram for each of these values
+ * @param stored  how samples are stored, where the program may take them so
  */
 export async function encodeGraph(
   graph: Graph,
   chosen: QuantizeOptions,
   observe: (values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>,
+  stored?: PixelCodes,
 ): Promise<Omit<Quantized, "provenance">> {
   const names = graph.nodes.map(({ name }) => name);
   const excluded = selectNodes(chosen.exclude, names, "--exclude");
@@ -191,13 +199,24 @@ export async function encodeGraph(
   }
 
   const weights = new Map<string, QuantizedWeight>();
-  for (const node of weighted) {
+  const coded = (node: GraphNode, tensor: Tensor, step: number | undefined): QuantizedWeight => {
     const own = optionsOf(node.name);
     // An override of the node itself is the user's last word.
     const options = ends.has(node) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
-    weights.set(node.name, weightsOf(graph, node, options, activations.get(node.inputs[0]!)));
+    return quantizedWeight(node, tensor, graph.constants.get(node.inputs[2] ?? ""), step, options);
+  };
+  for (const node of weighted) {
+    weights.set(node.name, coded(node, graph.constants.get(node.inputs[1]!)!, activations.get(node.inputs[0]!)?.scale[0]));
   }
-  return { graph, sites, activations, weights, excluded: names.filter((name) => excluded.has(name)) };
+  const first = stored && pixelReaders(graph, stored);
+  const entered = first?.nodes.every(({ name }) => weights.has(name)) ? first : undefined;
+  const pixels: PixelInput | undefined = stored &&
+    entered && {
+      ...stored,
+      values: entered.values,
+      weights: new Map(entered.nodes.map((node) => [node.name, coded(node, foldedWeights(graph, node, stored), stored.step)])),
+    };
+  return { graph, sites, activations, weights, pixels, excluded: names.filter((name) => excluded.has(name)) };
 }
 
 /**
@@ -234,8 +253,14 @@ function outputAxis(node: GraphNode): number | null {
   return node.op === "Gemm" && !node.attributes.transB ? 1 : 0;
 }
 
-function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: Encoding | undefined): QuantizedWeight {
-  const tensor = graph.constants.get(node.inputs[1]!)!;
+/** @param step of the input's codes, where the bias has codes too */
+function quantizedWeight(
+  node: GraphNode,
+  tensor: Tensor,
+  bias: Tensor | undefined,
+  step: number | undefined,
+  options: LayerOptions,
+): QuantizedWeight {
   const place = `weights of ${node.op} '${node.name}'`;
   const axis = options.granularity === "channel" ? outputAxis(node) : null;
   const weight = quantizeWeights(
@@ -246,23 +271,16 @@ function weightsOf(graph: Graph, node: GraphNode, options: LayerOptions, input: 
       : { bits: options.weights, symmetric: options.weightZeros === "symmetric", range: options.weightRanges ?? "mse" },
     place,
   );
-  const bias = graph.constants.get(node.inputs[2] ?? "");
-  return bias && input ? withRoomForBias(weight, tensor.data as Float32Array, bias.data as Float32Array, input, place) : weight;
+  return bias && step !== undefined ? withRoomForBias(weight, tensor.data as Float32Array, bias.data as Float32Array, step, place) : weight;
 }
 
 /** A channel of tiny weights with a large bias: its scale is raised until the bias has a 31-bit code. */
-function withRoomForBias(
-  weight: QuantizedWeight,
-  values: Float32Array,
-  bias: Float32Array,
-  input: Encoding,
-  place: string,
-): QuantizedWeight {
+function withRoomForBias(weight: QuantizedWeight, values: Float32Array, bias: Float32Array, step: number, place: string): QuantizedWeight {
   const { scale, granularity, zeroPoint, levels } = weight.encoding;
   assert(levels.kind === "linear", "weights are rounded to linear codes");
   const raised = scale.map((s, c) => {
     const largest = scale.length === 1 ? bias.reduce((most, b) => Math.max(most, Math.abs(b)), 0) : Math.abs(bias[c]!);
-    return largest / biasScale(input.scale[0]!, s) > largestBias ? (largest / (input.scale[0]! * largestBias)) * 1.0001 : s;
+    return largest / biasScale(step, s) > largestBias ? (largest / (step * largestBias)) * 1.0001 : s;
   });
   if (raised.every((s, c) => s === scale[c])) return weight;
   if (granularity.kind === "group") throw new HalftoneError("OPTION_INVALID", place, "group scales", "channel or tensor scales");

@@ -1,4 +1,5 @@
 // A quantized network learned as a whole: what views its samples have, who runs the steps.
+import { learnedNetwork, type PartStore } from "./checkpoints.ts";
 import type { Dataset } from "./data/types.ts";
 import { pairsOf } from "./pairs.ts";
 import type { Quantized } from "./quantized/types.ts";
@@ -29,7 +30,7 @@ export async function learnWhole(
   samples: SampleSource,
   method: NetworkMethod,
   { iterations, floatActivations }: { readonly iterations: number; readonly floatActivations: boolean },
-  work: WorkOptions = {},
+  work: WorkOptions & { readonly checkpoints?: PartStore | undefined } = {},
 ): Promise<Quantized> {
   const { graph } = quantized;
   const width = graph.facts.get(graph.inputs[0]!)?.dims?.[3];
@@ -39,6 +40,7 @@ export async function learnWhole(
   return distill(quantized, samples, method, setting, pairsOf(work.executor, work.signal), {
     seed: work.seed,
     signal: work.signal,
+    checkpoints: work.checkpoints && learnedNetwork(work.checkpoints),
     onStep: meter,
   });
 }

@@ -6,6 +6,7 @@ import { lower } from "../src/lower/lower.ts";
 import { writePlan } from "../src/plan/writer.ts";
 import { quantize } from "../src/quantize.ts";
 import { createExecutor } from "../src/tasks/index.ts";
+import { memoryStore } from "../src/tasks/store.ts";
 import { fingerprint, run } from "./reconstruct/network.ts";
 import { buildWorkers } from "./tasks/build.ts";
 
@@ -47,6 +48,27 @@ test("a cancelled run ends at a step", async () => {
   );
   await expect(done).rejects.toMatchObject({ code: "CANCELLED" });
   expect(steps).toBe(3);
+});
+
+test("a run that was stopped continues from its last checkpoint to the same bytes", async () => {
+  const learning = { iterations: 220 };
+  const checkpoints = memoryStore();
+  const abort = new AbortController();
+  const stages: number[] = [];
+  const watch = (stop: number) => ({
+    checkpoints,
+    signal: stop > 0 ? abort.signal : undefined,
+    onProgress({ stage, done }: { stage: string; done: number }) {
+      if (stage !== "whole") return;
+      stages.push(done);
+      if (done === stop) abort.abort();
+    },
+  });
+  await expect(run({ ...auto, learning }, watch(210))).rejects.toMatchObject({ code: "CANCELLED" });
+  stages.length = 0;
+  const resumed = await run({ ...auto, learning }, watch(0));
+  expect(stages.filter((done) => done > 0)[0]).toBe(201);
+  expect(fingerprint(resumed.quantized)).toBe(fingerprint((await run({ ...auto, learning })).quantized));
 });
 
 test("the number of steps is that of the budget, whatever the clock", async () => {

@@ -4,7 +4,7 @@ import type { Encoding } from "../formats/encoding.ts";
 import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode } from "../graph/types.ts";
 import type { PlanTensor, PlanValue, Step } from "../plan/types.ts";
-import type { Quantized } from "../quantized/types.ts";
+import type { PixelInput, Quantized } from "../quantized/types.ts";
 import type { Interval } from "./accumulator.ts";
 import { orderOf, pitchOf } from "./layout.ts";
 import { anyCode, writtenCodes } from "./ranges.ts";
@@ -24,6 +24,8 @@ export interface CodeEncoding {
 export class Builder {
   readonly graph: Graph;
   readonly quantized: Quantized;
+  /** How stored numbers enter, where they do. */
+  readonly pixels: PixelInput | undefined;
   readonly values: UnplacedValue[] = [];
   readonly steps: Step[] = [];
   readonly tensors: Map<string, PlanTensor> = new Map();
@@ -32,9 +34,10 @@ export class Builder {
   /** Codes that each int8 value can hold. */
   readonly #ranges = new Map<number, Interval>();
 
-  constructor(graph: Graph, quantized: Quantized) {
+  constructor(graph: Graph, quantized: Quantized, pixels?: PixelInput) {
     this.graph = graph;
     this.quantized = quantized;
+    this.pixels = pixels;
   }
 
   /** Dims of one sample of an activation: the first axis is the batch, 1 in the graph given to lowering. */
@@ -73,6 +76,7 @@ export class Builder {
 
   /** The encoding of a site as signed int8 codes. */
   encoding(name: string): CodeEncoding {
+    if (this.pixels?.values.includes(name)) return { scale: 1, zeroPoint: this.pixels.zero, lo: -128, hi: 127 };
     const encoding = this.quantized.activations.get(name);
     assert(encoding, `'${name}' has an encoding`);
     return signedEncoding(encoding);

@@ -125,6 +125,11 @@ const rows: Rows = {
     assert(from, "a copy's input is written before it");
     const output = (memory.buffers[step.output] ??= bufferFor(memory.plan.values[step.output]!));
     if (step.fill !== undefined) output.fill(step.fill);
+    if (step.fills !== undefined) {
+      const { pitch } = memory.plan.values[step.output]!;
+      const fills = tensor<Int8Array>(memory.plan, step.fills);
+      for (let i = 0; i < output.length; i += pitch) output.set(fills, i);
+    }
     copyStrided(from, output, step);
     return undefined;
   },

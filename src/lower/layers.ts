@@ -1,4 +1,5 @@
 // A weighted node as a convolution: which value it reads, its window, and its codes in the plan's order.
+import { clamp, roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
 import type { QuantizedWeight } from "../quantized/types.ts";
 import { centred } from "../quantized/weights.ts";
@@ -21,6 +22,9 @@ export interface LayerWeights {
 export interface Layer {
   /** Index of the value read. */
   readonly input: number;
+  /** What its codes stand for in channel c: step · (code − zeros[c]), with one zero for all where there is but one. */
+  readonly step: number;
+  readonly zeros: readonly number[];
   readonly weights: LayerWeights;
   readonly geometry: WindowGeometry;
   readonly groups: number;
@@ -29,16 +33,26 @@ export interface Layer {
 /** @throws HalftoneError NO_INTEGER_FORM */
 export function layerOf(b: Builder, node: GraphNode): Layer {
   const input = b.index(node.inputs[0]!);
-  const { type, dims } = b.value(input);
+  const { type, dims, scale, zeroPoint } = b.value(input);
   const image = imageOf(dims);
   if (type !== "int8" || !image) throw noIntegerForm(node, `an input of shape [${dims.join(", ")}]`, "one to three axes besides the batch");
   const dense = node.op === "Gemm" || node.op === "MatMul";
   if (!dense && dims.length !== 3) throw noIntegerForm(node, `a ${dims.length - 1}-D convolution`, "a 2-D convolution");
   const groups = Number(node.attributes.group ?? 1);
-  if (dense) return { input, weights: denseWeights(b, node), geometry: pointGeometry, groups: 1 };
-  if (node.op === "ConvTranspose") return transposedLayer(b, node, input, groups);
+  const pixels = b.pixels?.weights.has(node.name) ? b.pixels : undefined;
+  const codes = pixels
+    ? { step: pixels.step, zeros: pixels.means.map((mean) => mean + pixels.zero) }
+    : { step: scale[0]!, zeros: [zeroPoint] };
+  if (dense) return { input, ...codes, weights: denseWeights(b, node), geometry: pointGeometry, groups: 1 };
+  if (node.op === "ConvTranspose") return { ...codes, ...transposedLayer(b, node, input, groups) };
   const weights = convWeights(b, node);
-  return { input, weights, geometry: windowOf(node, [image.height, image.width], weights.window), groups };
+  const geometry = windowOf(node, [image.height, image.width], weights.window);
+  if (!pixels) return { input, ...codes, weights, geometry, groups };
+  // No one zero point is 0 in every channel: the border becomes pixels of the codes nearest to it.
+  const { length } = codes.zeros;
+  const border = Int8Array.from({ length: dims[0]! }, (_, c) => clamp(roundHalfEven(codes.zeros[length === 1 ? 0 : c]!), -128, 127));
+  const padded = spreadImage(b, node, input, [1, 1], geometry.pads, border);
+  return { input: padded, ...codes, weights, geometry: { ...geometry, pads: [0, 0, 0, 0] }, groups };
 }
 
 const pointGeometry: WindowGeometry = { stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0] };
@@ -59,7 +73,7 @@ function convWeights(b: Builder, node: GraphNode): LayerWeights {
  * The transpose of a convolution is a convolution of its input with stride − 1 zeros between neighbours, by the kernel turned round.
  * Weights [I, O/g, kh, kw].
  */
-function transposedLayer(b: Builder, node: GraphNode, index: number, groups: number): Layer {
+function transposedLayer(b: Builder, node: GraphNode, index: number, groups: number): Omit<Layer, "step" | "zeros"> {
   const { codes, dims, encoding } = weightsOf(b, node);
   const [inputs, outputsPerGroup, height, width] = dims as [number, number, number, number];
   const taps = height * width;
@@ -103,7 +117,7 @@ function denseWeights(b: Builder, node: GraphNode): LayerWeights {
 }
 
 function weightsOf(b: Builder, node: GraphNode): QuantizedWeight {
-  const weights = b.quantized.weights.get(node.name);
+  const weights = b.pixels?.weights.get(node.name) ?? b.quantized.weights.get(node.name);
   if (!weights) {
     throw noIntegerForm(
       node,

@@ -34,7 +34,8 @@ export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions 
     );
   }
   const graph = settle(specialize(quantized.graph, singleSample(quantized)));
-  const builder = new Builder(graph, quantized);
+  const pixels = residual === "wide" ? quantized.pixels : undefined;
+  const builder = new Builder(graph, quantized, pixels);
   const ends = new Set(quantized.sites.flatMap((site) => (site.ends ? [site.value] : [])));
   const accumulators = accumulatorValues(graph, residual, ends);
   for (const input of graph.inputs) builder.codes(input);
@@ -54,6 +55,7 @@ export function lower(quantized: Quantized, { residual = "wide" }: LowerOptions 
     arenaBytes: total,
     tensors: builder.tensors,
     preprocessing,
+    pixels: pixels && true,
     labels,
     provenance: { ...provenance },
   };

@@ -25,7 +25,9 @@ export function writtenCodes(step: Step, input: Interval, before: Interval | und
     case "softmax":
       return anyCode;
     case "copy": {
-      const rest = step.fill === undefined ? before : { lo: step.fill, hi: step.fill };
+      const fills = step.fills === undefined ? [] : Array.from(tensor(step.fills));
+      if (step.fill !== undefined) fills.push(step.fill);
+      const rest = fills.length > 0 ? union(fills.map((code) => ({ lo: code, hi: code }))) : before;
       return rest ? union([input, rest]) : input;
     }
   }

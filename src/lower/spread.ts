@@ -6,8 +6,8 @@ import { stridesOf } from "./layout.ts";
 type Pair = readonly [number, number];
 
 /**
- * A copy of [C,H,W] in which rows and columns stand `step` apart and `pads` (top, left, bottom, right) are added; what is new is 0.
- * The value itself where nothing changes.
+ * A copy of [C,H,W] in which rows and columns stand `step` apart and `pads` (top, left, bottom, right) are added; what is new is 0, or
+ * the code of its channel in `fills`. The value itself where nothing changes.
  */
 export function spreadImage(
   b: Builder,
@@ -15,6 +15,7 @@ export function spreadImage(
   index: number,
   step: Pair,
   pads: readonly [number, number, number, number],
+  fills?: Int8Array,
 ): number {
   if (step[0] === 1 && step[1] === 1 && pads.every((pad) => pad === 0)) return index;
   const source = b.value(index);
@@ -32,7 +33,7 @@ export function spreadImage(
     inOffset: 0,
     outStrides: [c, y * step[0], x * step[1]],
     outOffset: pads[0] * y + pads[1] * x,
-    fill: source.zeroPoint,
+    ...(fills ? { fills: b.tensor(node, "border", fills) } : { fill: source.zeroPoint }),
   });
   return spread;
 }

@@ -8,16 +8,17 @@ import { biasCode } from "../quantized/bias.ts";
 import type { FusedUnit } from "../quantized/units.ts";
 import { accumulatorIntervals, type Interval, magnitude, tapCodes, tiesExcluded, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm, type UnplacedValue } from "./builder.ts";
-import { type LayerWeights, layerOf } from "./layers.ts";
+import { type Layer, type LayerWeights, layerOf } from "./layers.ts";
 import { packLevels } from "./levels.ts";
 
 export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: ReadonlySet<string>): void {
   const node = unit.anchor;
-  const { input: inputIndex, weights, geometry, groups } = layerOf(b, node);
+  const layer = layerOf(b, node);
+  const { input: inputIndex, step, weights, geometry, groups } = layer;
   const input = b.value(inputIndex);
 
-  const accumulatorScale = Array.from(weights.scales, (s) => input.scale[0]! * s);
-  const bias = foldedBias(b, node, unit.bias ?? node.inputs[2], weights, input);
+  const accumulatorScale = Array.from(weights.scales, (s) => step * s);
+  const bias = foldedBias(b, node, unit.bias ?? node.inputs[2], layer);
   const codes = tapCodes(b.range(inputIndex), input.zeroPoint, geometry.pads);
   const intervals = accumulatorIntervals(weights.codes, bias, codes, `${node.op} '${node.name}'`);
   const stays = accumulatorValues.has(unit.output);
@@ -46,17 +47,19 @@ function storedWeights(b: Builder, node: GraphNode, { bits, codes }: LayerWeight
   return { weights, codes: { bits: packed.bits, levels: b.tensor(node, "levels", packed.levels) } };
 }
 
-/** b′ = rne(b / (s_x·s_w)) − z_x·Σw, exact for padded taps too because they hold z_x. */
-function foldedBias(b: Builder, node: GraphNode, name: string | undefined, weights: LayerWeights, input: UnplacedValue): Float64Array {
+/** b′ = rne(b / (s_x·s_w)) − rne(Σ z_x w), exact for padded taps too because they hold z_x; integers already but for stored numbers. */
+function foldedBias(b: Builder, node: GraphNode, name: string | undefined, { step, zeros, weights, groups }: Layer): Float64Array {
   const bias = name ? b.graph.constants.get(name) : undefined;
   if (name && !bias) throw noIntegerForm(node, "a bias computed at run time", "a constant bias");
-  const fixed = b.quantized.biases?.get(node.name);
+  const fixed = (b.pixels?.weights.has(node.name) ? b.pixels : b.quantized).biases?.get(node.name);
   const taps = weights.codes.length / weights.outputs;
+  const inputs = taps / (weights.window[0] * weights.window[1]);
   return Float64Array.from({ length: weights.outputs }, (_, o) => {
+    const first = Math.floor((o * groups) / weights.outputs) * inputs;
     let sum = 0;
-    for (let i = o * taps; i < (o + 1) * taps; i++) sum += weights.codes[i]!;
+    for (let i = 0; i < taps; i++) sum += zeros[zeros.length === 1 ? 0 : first + (i % inputs)]! * weights.codes[o * taps + i]!;
     const real = bias ? Number(bias.data[bias.data.length === 1 ? 0 : o]) : 0;
-    return (fixed?.[o] ?? biasCode(real, input.scale[0]!, weights.scales[o]!)) - input.zeroPoint * sum;
+    return (fixed?.[o] ?? biasCode(real, step, weights.scales[o]!)) - roundHalfEven(sum);
   });
 }
 

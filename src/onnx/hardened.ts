@@ -3,11 +3,12 @@ import { dequantizeWeights } from "../formats/weights.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { biasScale } from "../quantized/bias.ts";
 import { findBiases } from "../quantized/fusions.ts";
+import { realWeights } from "../quantized/pixels.ts";
 import type { Quantized } from "../quantized/types.ts";
 
 /** The graph with each weight, and each bias that a method chose, replaced by the real numbers that its codes stand for. */
 export function hardenedGraph(quantized: Quantized): Graph {
-  const { graph, weights } = quantized;
+  const { graph, weights, pixels } = quantized;
   const constants = new Map(graph.constants);
   const facts = new Map(graph.facts);
   const replaced = new Map<GraphNode, Map<string, string>>();
@@ -22,13 +23,14 @@ export function hardenedGraph(quantized: Quantized): Graph {
   for (const node of graph.nodes) {
     const weight = weights.get(node.name);
     if (!weight) continue;
-    replace(node, node.inputs[1]!, node.name, dequantizeWeights(weight));
+    const own = pixels?.weights.get(node.name);
+    replace(node, node.inputs[1]!, node.name, pixels && own ? realWeights(node, own, pixels) : dequantizeWeights(weight));
     const bias = biases.get(node);
-    const codes = quantized.biases?.get(node.name);
-    const input = quantized.activations.get(node.inputs[0]!);
-    if (!bias || !codes || !input) continue;
-    const { scale } = weight.encoding;
-    const data = Float32Array.from(codes, (code, o) => code * biasScale(input.scale[0]!, scale[scale.length === 1 ? 0 : o]!));
+    const codes = (own ? pixels : quantized)?.biases?.get(node.name);
+    const step = own ? pixels?.step : quantized.activations.get(node.inputs[0]!)?.scale[0];
+    if (!bias || !codes || step === undefined) continue;
+    const { scale } = (own ?? weight).encoding;
+    const data = Float32Array.from(codes, (code, o) => code * biasScale(step, scale[scale.length === 1 ? 0 : o]!));
     replace(bias.reader, bias.constant, node.name, { dtype: "float32", dims: graph.constants.get(bias.constant)!.dims, data });
   }
   const nodes = graph.nodes.map((node): GraphNode => {

@@ -66,6 +66,15 @@ function mark(context: Context, step: CopyStep, input: PlanValue, output: PlanVa
   return copied!.count === logicalElements(output);
 }
 
+/** The codes of the fill, if there is one. */
+function fillOf(context: Context, { fill, fills }: CopyStep, output: PlanValue): Interval | undefined {
+  context.require(fill === undefined || output.type === "int32" || (fill >= -128 && fill <= 127), () => `fill ${fill}`, "an int8 code");
+  if (fills === undefined) return fill === undefined ? undefined : [fill, fill];
+  context.require(fill === undefined && output.type === "int8", () => "fills beside a fill or of int32", "one of both, fills for int8");
+  const codes = context.tensor(fills, "int8", channelsOf(output));
+  return codes.reduce((range: Interval, code) => union(range, [code, code]), [codes[0]!, codes[0]!]);
+}
+
 export function checkCopy(context: Context, step: CopyStep): void {
   const { value: input, range } = context.read(step.input, "int8", "int32");
   const output = context.output(input.type);
@@ -78,8 +87,7 @@ export function checkCopy(context: Context, step: CopyStep): void {
   );
   checkReach(context, "a read", input, dims, inStrides, step.inOffset);
   checkReach(context, "a write", output, dims, outStrides, step.outOffset);
-  const { fill } = step;
-  context.require(fill === undefined || output.type === "int32" || (fill >= -128 && fill <= 127), () => `fill ${fill}`, "an int8 code");
+  const filled = fillOf(context, step, output);
 
   const count = dims.reduce((product, extent) => product * extent, 1);
   const size = storedElements(output);
@@ -95,11 +103,11 @@ export function checkCopy(context: Context, step: CopyStep): void {
     "a value that only copies write and that is no input",
   );
   // Several copies may write one output (a concatenation); a fill starts it anew.
-  const fresh = before === undefined || fill !== undefined;
+  const fresh = before === undefined || filled !== undefined;
   context.spend("moved", count + (fresh ? size : 0));
   const copied = fresh ? { bits: new Uint32Array(Math.ceil(size / 32)), count: 0 } : before.copied!;
-  const others: Interval = fill !== undefined ? [fill, fill] : fresh ? range : before.range;
+  const others: Interval = filled ?? (fresh ? range : before.range);
   const whole = mark(context, step, input, output, copied);
-  const complete = whole || fill !== undefined || (before?.complete ?? false);
+  const complete = whole || filled !== undefined || (before?.complete ?? false);
   context.written[step.output] = { range: union(range, others), complete, copied };
 }

@@ -9,8 +9,8 @@ import { malformed, show } from "./fields.ts";
 import { checkGolden } from "./golden.ts";
 import { channelsOf, storedBytes } from "./layout.ts";
 import { checkLifetimes } from "./lifetimes.ts";
-import { program } from "./program.ts";
-import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } from "./types.ts";
+import { type PlanPreprocessing, program } from "./program.ts";
+import { arithmeticVersion, oldestVersion, type Plan, type PlanValue, planVersion, type Step } from "./types.ts";
 
 /** One row per kernel. */
 const checks: { readonly [K in Step["kernel"]]: (context: Context, step: Extract<Step, { kernel: K }>) => void } = {
@@ -26,12 +26,12 @@ const checks: { readonly [K in Step["kernel"]]: (context: Context, step: Extract
 
 /** Before the fields are read: a newer plan may have fields that this reader doesn't know. */
 export function checkVersions(version: unknown, arithmetic: unknown): void {
-  if (version !== planVersion)
+  if (!(typeof version === "number" && Number.isInteger(version) && version >= oldestVersion && version <= planVersion))
     throw new HalftoneError(
       "PLAN_VERSION",
       "plan version",
       show(version),
-      `${planVersion}`,
+      `${oldestVersion} to ${planVersion}`,
       typeof version !== "number"
         ? ""
         : version > planVersion
@@ -83,6 +83,22 @@ function checkEnds(plan: Plan, ends: "inputs" | "outputs"): void {
   }
 }
 
+/** What the border needs to turn real numbers back into the stored ones. */
+function checkPixels(plan: Plan): void {
+  const place = "plan pixels";
+  const value = plan.values[plan.inputs[0]!]!;
+  if (plan.inputs.length !== 1) throw malformed(place, `${plan.inputs.length} inputs`, "one");
+  if (value.scale[0] !== 1) throw malformed(place, `an input of scale ${value.scale[0]}`, "1: its codes count stored numbers");
+  const given = plan.preprocessing as PlanPreprocessing | undefined;
+  if (given === undefined) throw malformed(place, "no preprocessing", "one that says which numbers the stored ones stand for");
+  if (given.scale === 0) throw malformed(place, "a preprocessing of scale 0", "another scale");
+  const channels = value.dims.length === 3 ? value.dims[0]! : 1;
+  for (const name of ["mean", "std"] as const) {
+    const { length } = given[name];
+    if (length !== 1 && length !== channels) throw malformed(place, `a ${name} of ${length} channels`, `1 or ${channels}`);
+  }
+}
+
 /**
  * Checks a plan from wherever it comes: its fields, then values and arena, then each step in the light of the ones before it.
  *
@@ -101,6 +117,7 @@ export function checkProgram(plan: Plan): void {
   for (const [index, value] of plan.values.entries()) checkValue(value, index, plan.arenaBytes);
   checkEnds(plan, "inputs");
   checkEnds(plan, "outputs");
+  if (plan.pixels) checkPixels(plan);
   const context = new Context(plan);
   for (const [index, step] of plan.steps.entries()) {
     context.index = index;

@@ -143,6 +143,7 @@ const step = variant<"kernel", Step>("kernel", {
     outStrides: list(stride, 0, limits.rank),
     outOffset: stride,
     fill: optional(int32),
+    fills: optional(text),
   }),
   softmax: record<SoftmaxStep>({ kernel: oneOf("softmax"), ...base, input: valueIndex, table: text }),
 });
@@ -166,6 +167,7 @@ export const program: Field<Program> = record<Program>({
   outputs: list(valueIndex, 1, limits.values),
   steps: list(step, 0, limits.steps),
   preprocessing: optional(preprocessing as Field<unknown>),
+  pixels: optional(flag),
   labels: optional(list(text, 0, limits.labels)),
   golden: optional(list(golden, 1, limits.golden)),
 });

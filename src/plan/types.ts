@@ -1,8 +1,10 @@
 // The integer program. A plan runs one sample; a batch is a loop over samples, so the batch size is free at run time.
 // Everything here is an integer or a name, but for the scales of inputs and outputs, which only the border uses.
 
-/** Raised when the file layout changes. */
-export const planVersion = 1;
+/** Raised when files say what readers before could not understand. */
+export const planVersion = 2;
+/** Files from this version on are read. */
+export const oldestVersion = 1;
 /** Raised when any kernel's bits would change. */
 export const arithmeticVersion = "halftone-integer/1";
 
@@ -137,7 +139,7 @@ export interface PoolStep extends StepBase {
   readonly requantization?: Requantization | undefined;
 }
 
-/** A strided copy: for every index i over `dims`, out[outOffset + Σ i·outStride] = in[inOffset + Σ i·inStride]. Elements, not bytes. `fill` is written to the whole output first when given. */
+/** A strided copy: for every index i over `dims`, out[outOffset + Σ i·outStride] = in[inOffset + Σ i·inStride]. Elements, not bytes. `fill` is written to the whole output first when given; `fills` names int8[C], a fill for each index of the output's last physical axis. */
 export interface CopyStep extends StepBase {
   readonly kernel: "copy";
   readonly input: number;
@@ -147,6 +149,7 @@ export interface CopyStep extends StepBase {
   readonly outStrides: readonly number[];
   readonly outOffset: number;
   readonly fill?: number | undefined;
+  readonly fills?: string | undefined;
 }
 
 /** Over the last physical axis: e = table[max − x], y = ⌊(512·e + S) / 2S⌋ capped at 255, minus 128. Table uint32[256]. */
@@ -180,6 +183,11 @@ export interface Plan {
   readonly tensors: ReadonlyMap<string, PlanTensor>;
   /** Plain JSON, as data/types.ts Preprocessing. */
   readonly preprocessing?: unknown;
+  /**
+   * The codes of the only input are the stored numbers v that preprocessing starts from (bytes of a picture), less its zero point: scale
+   * and shift are in the first layers' weights and biases. Real numbers x that enter are turned back into v = (x · std + mean) / scale.
+   */
+  readonly pixels?: boolean | undefined;
   readonly labels?: readonly string[] | undefined;
   readonly golden?: readonly Golden[] | undefined;
   /** Source hash, options, seed, per-layer report: left out of comparisons. */

@@ -22,6 +22,26 @@ export interface QuantizedWeight {
   readonly codes: Int8Array;
 }
 
+/** How stored numbers v become codes, code = v + zero, and what they mean. */
+export interface PixelCodes {
+  /** −128 for bytes, 0 for signed ones. */
+  readonly zero: number;
+  readonly step: number;
+  /** Of each channel, or one for all; in units of v. */
+  readonly means: readonly number[];
+  readonly gains: readonly number[];
+}
+
+/** What a plan needs to take stored numbers. */
+export interface PixelInput extends PixelCodes {
+  /** The network's input, and what operators that only move codes make of it. */
+  readonly values: readonly string[];
+  /** Codes of W · gain, by name of the nodes that read one of `values`. */
+  readonly weights: ReadonlyMap<string, QuantizedWeight>;
+  /** int32 codes of scale step · s_w, where a method has chosen them. */
+  readonly biases?: ReadonlyMap<string, Int32Array> | undefined;
+}
+
 /** graph + quantizer sites + encodings + codes: what calibration and reconstruction produce, and plan and ONNX files are written from. */
 export interface Quantized {
   /** The prepared float graph. */
@@ -33,6 +53,8 @@ export interface Quantized {
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
   /** int32 codes of scale s_x·s_w by name of the weighted node, where a file fixes them; others are rounded from the graph's constants. */
   readonly biases?: ReadonlyMap<string, Int32Array> | undefined;
+  /** Where the network can take numbers as they are stored: used by plans with `residual: wide`. */
+  readonly pixels?: PixelInput | undefined;
   /** Names of nodes kept in float: possible in an ONNX file, refused for a plan. */
   readonly excluded: readonly string[];
   readonly provenance: Provenance;

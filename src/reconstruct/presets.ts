@@ -27,8 +27,8 @@ const float = { kind: "float" } as const;
 /** Settings of our own (docs: methods). */
 const whole: NetworkMethod = {
   budget: 300,
-  batch: 32,
-  rates: { codes: 1e-3, scales: 3e-4, biases: 3e-3, steps: 1e-3 },
+  batch: 16,
+  rates: { codes: 3e-3, scales: 1e-3, biases: 5e-3, steps: 2e-3 },
   temperature: 4,
   featureWeight: 1,
   mix: 0.5,

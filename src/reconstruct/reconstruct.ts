@@ -6,8 +6,9 @@ import type { Encoding } from "../formats/encoding.ts";
 import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
+import { beforeGains, behindGains, valuesBehindGains } from "../quantized/pixels.ts";
 import { movingOps } from "../quantized/sites.ts";
-import type { PartReport, Quantized, QuantizedWeight } from "../quantized/types.ts";
+import type { PartReport, PixelInput, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
 import { type Crew, gradientsHere, gradientsOfCrew } from "./gradients.ts";
@@ -89,13 +90,23 @@ export async function reconstruct(
   method: Method,
   options: ReconstructOptions = {},
 ): Promise<Reconstruction> {
-  const run = new Run(quantized, samples, method, options);
+  const { pixels } = quantized;
+  const start = pixels ? behindGains(quantized, pixels) : quantized;
+  const source = pixels ? samplesBehindGains(samples, pixels) : samples;
+  const run = new Run(start, source, method, options);
   await run.readInputs();
   await run.readAnswers();
-  const parts = findParts(quantized.graph, method.scope);
+  const parts = findParts(start.graph, method.scope);
   for (const [index, part] of parts.entries()) await run.part(part, index, parts);
-  return { quantized: run.result(), parts: run.reports };
+  const learned = run.result();
+  return { quantized: pixels ? beforeGains(quantized, pixels, start, learned) : learned, parts: run.reports };
 }
+
+/** Samples of a network as those of the one behind its gains. */
+export const samplesBehindGains = (samples: SampleSource, pixels: PixelInput): SampleSource => ({
+  length: samples.length,
+  read: async (first, count) => valuesBehindGains(await samples.read(first, count), pixels),
+});
 
 class Run {
   readonly reports: PartReport[] = [];
@@ -127,12 +138,13 @@ class Run {
     return new SampleCache(this.#samples.length, this.#options.crew?.allocate);
   }
 
-  /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized. */
+  /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized and the input is. */
   async readInputs(): Promise<void> {
     const [name] = this.#graph.inputs as [string];
     const float = this.#cache();
     const prefix = this.#cache();
-    const encoding = this.#method.activations.kind === "float" ? undefined : this.#quantized.activations.get(name);
+    const coded = this.#method.activations.kind !== "float" && this.#quantized.sites.some(({ value }) => value === name);
+    const encoding = coded ? this.#quantized.activations.get(name) : undefined;
     for (let first = 0; first < this.#samples.length; first += passBatch) {
       const tensor = await this.#samples.read(first, Math.min(passBatch, this.#samples.length - first));
       const data = tensor.data as Float32Array;

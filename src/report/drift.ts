@@ -1,5 +1,6 @@
 // How far each layer of an integer program is from the float network on the same samples: where a network breaks.
 import type { RawSample } from "../data/types.ts";
+import { pixelValues } from "./pixels.ts";
 import type { Twins } from "./twins.ts";
 
 export interface LayerDrift {
@@ -20,7 +21,9 @@ export interface LayerDrift {
  */
 export async function measureDrift(twins: Twins, samples: readonly RawSample[]): Promise<LayerDrift[]> {
   const { engine, session } = twins;
+  const held = pixelValues(session.plan);
   const shared = session.plan.steps
+    .filter(({ output }) => !held.has(output))
     .map((step) => session.plan.values[step.output]!.name)
     .filter((name, i, all) => engine.graph.facts.has(name) && all.indexOf(name) === i);
   const sums = new Map(shared.map((name) => [name, { step: 0, signal: 0, noise: 0, largest: 0 }]));
@@ -42,6 +45,15 @@ export async function measureDrift(twins: Twins, samples: readonly RawSample[]):
     });
   }
   return [...sums].map(([value, { step, signal, noise, largest }]) => ({ value, step, sqnrDb: decibels(signal, noise), largest }));
+}
+
+/** The least signal-to-noise ratio among layers that read stored numbers, in decibels: weights and border are all that they differ by. */
+export async function firstLayersDb(twins: Twins, samples: readonly RawSample[]): Promise<number> {
+  const { plan } = twins.session;
+  const held = pixelValues(plan);
+  const first = new Set(plan.steps.flatMap((step, i) => (step.kernel === "conv" && held.has(step.input) ? [i] : [])));
+  const drift = await measureDrift(twins, samples);
+  return drift.reduce((least, { step, sqnrDb }) => (first.has(step) ? Math.min(least, sqnrDb) : least), Number.POSITIVE_INFINITY);
 }
 
 export const decibels = (signal: number, noise: number): number =>

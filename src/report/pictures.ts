@@ -10,6 +10,7 @@ export const width = 960;
 /** The page's colours, light or dark. */
 export const colours = { accent: "var(--accent)", warm: "var(--warm)", quiet: "var(--line)" } as const;
 
+/** One plot as SVG text. @param what it shows, for those who do not see it */
 export function draw(what: string, options: Plot.PlotOptions): string {
   const style = { fontFamily: "inherit", color: "inherit", background: "none" };
   const svg = Plot.plot({ document: document as unknown as Document, style, ariaLabel: what, ...options });

@@ -79,23 +79,30 @@ export function samplesOf(input: InputTensor, value: PlanValue): Samples {
   return { data: input, count, batched: count > 1 };
 }
 
-/** 1.5 · 2⁵²: adding and subtracting it rounds half to even whatever is below 2⁵¹; what is above stays far above any code. */
+/** 1.5 · 2⁵²: adding and subtracting it rounds half to even whatever is below 2⁵¹. */
 const magic = 6755399441055744;
 
-/** code = clamp(rne(fround(x / scale)) + zeroPoint). */
+/** code = clamp(rne(fround(x / scale)) + zeroPoint). Comparisons, before rounding to integers: Math.min and Math.max are slower. */
 export function quantize(x: number, scale: number, zeroPoint: number): number {
-  const q = Math.fround(x / scale) + magic - magic + zeroPoint;
-  return Math.min(Math.max(q, -128), 127);
+  const y = Math.fround(x / scale);
+  const [lo, hi] = [-128 - zeroPoint, 127 - zeroPoint];
+  return (y < lo ? lo : y > hi ? hi : y) + magic - magic + zeroPoint;
 }
 
-interface ByteTable {
-  /** Codes of the 256 bytes, a table per channel of the first axis of images, or one for all. */
-  readonly tables: readonly Int8Array[];
-  /** Runs that lie within one channel. */
+/** Where the numbers of a channel of the first axis of images came from, or of all elements: x = (v · scale − mean) / std, in float32. */
+interface Origin {
+  readonly scale: number;
+  readonly mean: number;
+  readonly std: number;
+}
+
+/** One per channel; each run of `rows` lies within one. */
+interface Origins {
+  readonly channels: readonly Origin[];
   readonly rows: ReturnType<typeof rowsOf>;
 }
 
-function byteTable(value: PlanValue, preprocessing: PlanPreprocessing | undefined): ByteTable {
+function originsOf(value: PlanValue, preprocessing: PlanPreprocessing | undefined): Origins {
   if (preprocessing === undefined)
     throw mismatch(value, "bytes", "float32 numbers or int8 codes", "The plan has no preprocessing that says what bytes mean.");
   const { scale, mean, std } = preprocessing;
@@ -107,25 +114,25 @@ function byteTable(value: PlanValue, preprocessing: PlanPreprocessing | undefine
     if (list.length !== 1 && list.length !== channels)
       throw mismatch(value, `a preprocessing ${name} of ${list.length} channels`, `1 or ${channels}`);
   }
-  const tables = Array.from({ length: channels }, (_, c) => {
-    const m = Math.fround(mean[mean.length === 1 ? 0 : c]!);
-    const s = Math.fround(std[std.length === 1 ? 0 : c]!);
-    const codeOf = (v: number): number => {
-      const x = Math.fround(Math.fround(Math.fround(v * scale) - m) / s);
-      return quantize(x, value.scale[0]!, value.zeroPoint);
-    };
-    return Int8Array.from({ length: 256 }, (_, v) => codeOf(v));
-  });
-  return { tables, rows: rowsOf(value, channels > 1 ? 1 : 0) };
+  const of = (list: readonly number[], c: number): number => Math.fround(list[list.length === 1 ? 0 : c]!);
+  const origins = Array.from({ length: channels }, (_, c): Origin => ({ scale, mean: of(mean, c), std: of(std, c) }));
+  return { channels: origins, rows: rowsOf(value, channels > 1 ? 1 : 0) };
+}
+
+/** Codes of the 256 bytes. */
+function byteTable({ scale, mean, std }: Origin, value: PlanValue): Int8Array {
+  return Int8Array.from({ length: 256 }, (_, v) =>
+    quantize(Math.fround(Math.fround(Math.fround(v * scale) - mean) / std), value.scale[0]!, value.zeroPoint),
+  );
 }
 
 /** Codes of numbers, `stride` apart. Returns NaN where one of them was not finite, else 0. */
 function quantizeRun(sample: Float32Array, memory: Int8Array, first: number, stride: number, scale: number, zeroPoint: number): number {
   let sum = 0;
-  for (let i = 0; i < sample.length; i++) {
+  for (let i = 0, to = first; i < sample.length; i++, to += stride) {
     const x = sample[i]!;
     sum += x - x;
-    memory[first + i * stride] = quantize(x, scale, zeroPoint);
+    memory[to] = quantize(x, scale, zeroPoint);
   }
   return sum;
 }
@@ -134,16 +141,44 @@ function lookUpRun(sample: Uint8Array | Uint8ClampedArray, memory: Int8Array, fi
   for (let i = 0; i < sample.length; i++) memory[first + i * stride] = table[sample[i]!]!;
 }
 
+/** Codes of the stored numbers that real ones came from: clamp(rne((x · std + mean) / scale) + zeroPoint). Returns as quantizeRun. */
+function restoreRun(
+  sample: Float32Array,
+  memory: Int8Array,
+  first: number,
+  stride: number,
+  { scale, mean, std }: Origin,
+  zeroPoint: number,
+): number {
+  let sum = 0;
+  for (let i = 0; i < sample.length; i++) {
+    const x = sample[i]!;
+    sum += x - x;
+    const v = (x * std + mean) / scale + magic - magic + zeroPoint;
+    memory[first + i * stride] = Math.min(Math.max(v, -128), 127);
+  }
+  return sum;
+}
+
+/** Codes of stored bytes: v + zeroPoint, saturated. */
+function shiftRun(sample: Uint8Array | Uint8ClampedArray, memory: Int8Array, first: number, stride: number, zeroPoint: number): void {
+  for (let i = 0; i < sample.length; i++) memory[first + i * stride] = Math.min(sample[i]! + zeroPoint, 127);
+}
+
 /** One input of the plan: writes samples at the value's place in linear memory. */
 export class InputPort {
   readonly value: PlanValue;
   private readonly preprocessing: PlanPreprocessing | undefined;
+  /** Codes are stored numbers. */
+  private readonly pixels: boolean;
   private readonly rows: ReturnType<typeof rowsOf>;
-  private bytes: ByteTable | undefined;
+  private origins: Origins | undefined;
+  private tables: readonly Int8Array[] | undefined;
 
-  constructor(value: PlanValue, preprocessing: PlanPreprocessing | undefined) {
+  constructor(value: PlanValue, preprocessing: PlanPreprocessing | undefined, pixels = false) {
     this.value = value;
     this.preprocessing = preprocessing;
+    this.pixels = pixels;
     this.rows = rowsOf(value);
   }
 
@@ -157,14 +192,21 @@ export class InputPort {
   }
 
   private writeNumbers(sample: Float32Array, memory: Int8Array): void {
-    const { length, stride, each } = this.rows;
     const { name, zeroPoint } = this.value;
     const scale = this.value.scale[0]!;
-    each((logical, physical) => {
-      if (quantizeRun(sample.subarray(logical, logical + length), memory, physical, stride, scale, zeroPoint) === 0) return;
+    const finite = (sum: number): void => {
+      if (sum === 0) return;
       const at = sample.findIndex((x) => x - x !== 0);
       throw new HalftoneError("NOT_FINITE", `input '${name}' element ${at}`, `${sample[at]}`, "a finite number");
-    });
+    };
+    if (this.pixels)
+      this.eachChannel(sample, (run, physical, stride, origin) => finite(restoreRun(run, memory, physical, stride, origin, zeroPoint)));
+    else {
+      const { length, stride, each } = this.rows;
+      each((logical, physical) =>
+        finite(quantizeRun(sample.subarray(logical, logical + length), memory, physical, stride, scale, zeroPoint)),
+      );
+    }
   }
 
   private writeCodes(sample: Int8Array, memory: Int8Array): void {
@@ -173,11 +215,29 @@ export class InputPort {
   }
 
   private writeBytes(sample: Uint8Array | Uint8ClampedArray, memory: Int8Array): void {
-    const { tables, rows } = (this.bytes ??= byteTable(this.value, this.preprocessing));
-    const plane = sample.length / tables.length;
+    if (this.pixels) {
+      const { length, stride, each } = this.rows;
+      const { zeroPoint } = this.value;
+      each((logical, physical) => shiftRun(sample.subarray(logical, logical + length), memory, physical, stride, zeroPoint));
+      return;
+    }
+    this.eachChannel(sample, (run, physical, stride, _origin, channel) => {
+      this.tables ??= this.origins!.channels.map((origin) => byteTable(origin, this.value));
+      lookUpRun(run, memory, physical, stride, this.tables[channel]!);
+    });
+  }
+
+  /** Runs of a sample that lie in one channel each. */
+  private eachChannel<T extends Float32Array | Uint8Array | Uint8ClampedArray>(
+    sample: T,
+    visit: (run: T, physical: number, stride: number, origin: Origin, channel: number) => void,
+  ): void {
+    this.origins ??= originsOf(this.value, this.preprocessing);
+    const { channels, rows } = this.origins;
+    const plane = sample.length / channels.length;
     rows.each((logical, physical) => {
-      const table = tables[Math.floor(logical / plane)]!;
-      lookUpRun(sample.subarray(logical, logical + rows.length), memory, physical, rows.stride, table);
+      const channel = Math.floor(logical / plane);
+      visit(sample.subarray(logical, logical + rows.length) as T, physical, rows.stride, channels[channel]!, channel);
     });
   }
 }

@@ -6,7 +6,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { openData } from "../../dist/src/cli/data-flags.js";
-import { parseDuration } from "../../dist/src/cli/commands/quantize.js";
+import { parseDuration } from "../../dist/src/cli/terminal.js";
 import { createExecutor, evaluate, hardenedGraph, lower, quantize, writeModel, writePlan } from "../../dist/src/index.js";
 
 const { values: flags, positionals } = parseArgs({

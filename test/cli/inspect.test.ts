@@ -21,7 +21,10 @@ interface StepRow {
 
 test("a plan shows its contract, formats, scales, accumulator intervals and bytes", async () => {
   const result = await json(["inspect", plan]);
-  expect(result).toMatchObject({ file: plan, version: 1, arithmetic: "halftone-integer/1", provenance: { source: "resnet20.onnx" } });
+  expect(result).toMatchObject({ file: plan, version: 2, arithmetic: "halftone-integer/1", provenance: { source: "resnet20.onnx" } });
+  const [border] = (result.pixels as { borders: { values: number[]; errors: number[] }[] }).borders;
+  expect(border!.values).toEqual([73]);
+  expect(border!.errors[0]).toBeCloseTo(73 - 0.286 * 255, 6);
   expect(result.arenaBytes).toBeGreaterThan(28 * 28 * 16);
   const steps = result.steps as StepRow[];
   const convolutions = steps.filter(({ kernel }) => kernel === "conv");

@@ -108,9 +108,19 @@ const coded =
     p.tensors.set("t", new Int8Array(16).fill(1).fill(2, 1, 2));
   };
 
+const preprocessing = { scale: 1 / 255, mean: [0.5], std: [0.25] };
+
+/** A plan that takes stored numbers, but for `fields`. */
+const pixels =
+  (fields: Record<string, unknown>): Damage =>
+  (p) => {
+    set(p.values[0], { scale: [1] });
+    set(p.plan, { pixels: true, preprocessing, ...fields });
+  };
+
 const rows: Record<string, [Damage, RegExp]> = {
-  "a newer version": [(p) => set(p.plan, { version: 2 }), /plan version: found 2, expected 1. It was written by a newer Halftone/],
-  "an older version": [(p) => set(p.plan, { version: 0 }), /plan version: found 0, expected 1. It was written by an older Halftone/],
+  "a newer version": [(p) => set(p.plan, { version: 3 }), /plan version: found 3, expected 1 to 2. It was written by a newer Halftone/],
+  "an older version": [(p) => set(p.plan, { version: 0 }), /plan version: found 0, expected 1 to 2. It was written by an older Halftone/],
   "another arithmetic": [(p) => set(p.plan, { arithmetic: "x/2" }), /plan arithmetic: found "x\/2"/],
   "an unknown field": [(p) => set(p.plan, { extra: 1 }), /plan\.extra: found an unknown field/],
   "an unknown kernel": [(p) => set(p.steps.add, { kernel: "sub" }), /plan\.steps\[2\]\.kernel: found "sub", expected 'conv' or/],
@@ -242,11 +252,31 @@ const rows: Record<string, [Damage, RegExp]> = {
     /plan step 6 \(softmax\): found input 'v6' with elements that no step/,
   ],
   "a fill that is no code": [(p) => set(p.steps.copy, { fill: 200 }), /found fill 200, expected an int8 code/],
+  "fills for fewer channels": [
+    (p) => {
+      set(p.steps.copy, { fills: "f" });
+      p.tensors.set("f", new Int8Array(4));
+    },
+    /found tensor 'f' of type Int8Array\[4\], expected Int8Array\[5\]/,
+  ],
+  "a fill beside fills": [(p) => set(p.steps.copy, { fill: 1, fills: "l" }), /found fills beside a fill or of int32/],
+  "pixels of another scale": [(p) => set(p.plan, { pixels: true, preprocessing }), /plan pixels: found an input of scale 0.5, expected 1/],
+  "pixels that nothing explains": [pixels({ preprocessing: undefined }), /plan pixels: found no preprocessing/],
+  "pixels of several inputs": [pixels({ inputs: [0, 2] }), /plan pixels: found 2 inputs/],
+  "pixels of no size": [pixels({ preprocessing: { ...preprocessing, scale: 0 } }), /plan pixels: found a preprocessing of scale 0/],
+  "pixels with means of other channels": [
+    pixels({ preprocessing: { ...preprocessing, mean: [1, 2, 3] } }),
+    /plan pixels: found a mean of 3 channels, expected 1 or 5/,
+  ],
+  "pixels that are a number": [(p) => set(p.plan, { pixels: 1 }), /plan\.pixels: found 1/],
   "a softmax that divides by zero": [(p) => void p.tensors.set("e", new Uint32Array(256)), /found table\[0\] = 0/],
 };
 
 test("the undamaged plan is let through", () => {
   checkPlan(planOf(parts()));
+  const taking = parts();
+  pixels({})(taking);
+  checkPlan(planOf(taking));
 });
 
 test.for(Object.entries(rows))("%s is refused in one sentence", ([, [damage, message]]) => {

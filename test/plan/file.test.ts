@@ -5,7 +5,7 @@ import type { Plan } from "../../src/plan/types.ts";
 import { plansEqual, writePlan } from "../../src/plan/writer.ts";
 import { randomPlan } from "./random.ts";
 
-const plan = randomPlan(7, 10);
+const plan = randomPlan(8, 10);
 
 interface Entry {
   readonly dtype: string;

@@ -346,7 +346,26 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     );
     const output = builder.value(x.dims, x.type, order);
     const [inStrides, outStrides] = [logicalStrides(x), logicalStrides(values[output]!)];
-    builder.steps.push({ kernel: "copy", nodes: [], input, output, dims: x.dims, inStrides, inOffset: 0, outStrides, outOffset: 0, fill });
+    const copy = { kernel: "copy", nodes: [], input, output, dims: x.dims, inStrides, inOffset: 0, outStrides, outOffset: 0 } as const;
+    builder.steps.push({ ...copy, fill });
+    return output;
+  },
+
+  /** A border of one code per channel. */
+  pad(builder, input) {
+    const { dice, values } = builder;
+    const x = values[input]!;
+    if (x.type !== "int8" || x.dims.length === 0) return undefined;
+    const before = x.dims.map(() => dice.between(0, 3));
+    const output = builder.value(
+      x.dims.map((d, i) => d + before[i]! + dice.between(0, 3)),
+      "int8",
+      x.order,
+    );
+    const [inStrides, outStrides] = [logicalStrides(x), logicalStrides(values[output]!)];
+    const outOffset = before.reduce((sum, n, i) => sum + n * outStrides[i]!, 0);
+    const fills = builder.tensor(dice.codes(physicalDims(values[output]!).at(-1)!));
+    builder.steps.push({ kernel: "copy", nodes: [], input, output, dims: x.dims, inStrides, inOffset: 0, outStrides, outOffset, fills });
     return output;
   },
 
@@ -414,9 +433,9 @@ export function randomPlan(seed: number, length = 8, most: Extents = { channels:
   if (dice.chance(20)) inputs.push(builder.value([dims.length === 3 ? dims[0]! : dims.at(-1)!]));
   const written = [...inputs];
   const read = new Set<number>();
-  const copies = new Set(["transpose", "concat"]);
+  const copies = new Set(["transpose", "concat", "pad"]);
   for (let i = 0; i < length; i++) {
-    const name = dice.pick(["conv", "conv", "conv", "add", "mul", "lookup", "pool", "softmax", "transpose", "concat"]);
+    const name = dice.pick(["conv", "conv", "conv", "add", "mul", "lookup", "pool", "softmax", "transpose", "concat", "pad"]);
     const candidates = written.filter((v) => builder.values[v]!.type === "int8" || copies.has(name));
     const input = dice.chance(70) ? candidates.at(-1)! : dice.pick(candidates);
     if (storedElements(builder.values[input]!) > 4 * most.channels * most.side ** 2) continue;
@@ -434,8 +453,11 @@ export function randomPlan(seed: number, length = 8, most: Extents = { channels:
     if (step.kernel === "conv" && step.epilogue.kind === "residual") read.add(step.epilogue.value);
   }
   const outputs = written.filter((v) => !read.has(v));
+  const pixels = inputs.length === 1 && dice.chance(30);
+  if (pixels) builder.values[inputs[0]!]!.scale = [1];
   return builder.finish(inputs, outputs.length > 0 ? outputs : [written.at(-1)!], {
     preprocessing: { scale: 1 / 255, mean: [0.5], std: [0.25] },
+    ...(pixels && { pixels }),
     labels: ["ink", "paper"],
     provenance: { source: "random", seed },
   });

@@ -112,6 +112,39 @@ test("bytes and images give the codes of their preprocessed numbers", async () =
   expect(two.codes.subarray(768)).toEqual(expected);
 });
 
+test("a plan that takes pixels: bytes and images are copied, and normalised numbers become the bytes that they were", async () => {
+  const [height, width] = [16, 16];
+  const session = await sessionOf(identity([{ dims: [3, height, width], scale: [1], zeroPoint: -128 }], { preprocessing, pixels: true }));
+  const planes = Uint8Array.from({ length: 3 * 256 }, (_, i) => i & 255);
+  const codes = Int8Array.from(planes, (v) => v - 128);
+  expect(session.run(planes).y0!.codes).toEqual(codes);
+  const numbers = Float32Array.from(planes, (v, i) => {
+    const c = i >> 8;
+    return Math.fround(Math.fround(v * preprocessing.scale) - Math.fround(preprocessing.mean[c]!)) / Math.fround(preprocessing.std[c]!);
+  });
+  expect(session.run(numbers).y0!.codes).toEqual(codes);
+  expect(session.run(codes).y0!.codes).toEqual(codes);
+  const data = new Uint8ClampedArray(4 * 256);
+  for (let i = 0; i < 256; i++) data.set([planes[i]!, planes[256 + i]!, planes[512 + i]!, 255], 4 * i);
+  expect(session.run({ width, height, data }).y0!.codes).toEqual(codes);
+});
+
+test("numbers between pixels are rounded half to even and saturated; those that are not finite are refused", async () => {
+  const plain = { scale: 1, mean: [0], std: [1] };
+  const session = await sessionOf(identity([{ dims: [8], scale: [1], zeroPoint: -128 }], { preprocessing: plain, pixels: true }));
+  const x = Float32Array.of(0.5, 1.5, 2.4, 254.5, 255.5, 1e30, -0.5, -3);
+  expect([...session.run(x).y0!.codes]).toEqual([-128, -126, -126, 126, 127, 127, -128, -128]);
+  const error = await refusal(() => session.run(Float32Array.of(0, 0, 0, 0, 0, Number.NaN, 0, 0)));
+  expect([error.code, error.message]).toEqual(["NOT_FINITE", expect.stringMatching(/input 'x0' element 5: found NaN/)]);
+});
+
+test("signed pixels: bytes above 127 saturate", async () => {
+  const given = { scale: 0.5, mean: [3], std: [2] };
+  const session = await sessionOf(identity([{ dims: [4], scale: [1], zeroPoint: 0 }], { preprocessing: given, pixels: true }));
+  expect([...session.run(Uint8Array.of(0, 127, 128, 255)).y0!.codes]).toEqual([0, 127, 127, 127]);
+  expect([...session.run(Float32Array.of(-1.5, 0, 30.25, -33.5)).y0!.codes]).toEqual([0, 6, 127, -128]);
+});
+
 test("a grey image enters a plan of one channel", async () => {
   const session = await sessionOf(
     identity([{ dims: [1, 1, 3], scale: [1], zeroPoint: -128 }], { preprocessing: { scale: 1, mean: [0], std: [1] } }),
@@ -154,7 +187,7 @@ test("an output's real numbers are scale times code minus zero point, per channe
   expect(output.zeroPoint).toBe(2);
   expect([...output.values]).toEqual([0, 0.25, -32.5, 31.25]);
   expect(output.values).toBe(output.values);
-  expect(plan.version).toBe(1);
+  expect(plan.version).toBe(2);
 });
 
 test("int32 outputs have a scale for each channel", async () => {

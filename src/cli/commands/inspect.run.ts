@@ -6,6 +6,7 @@ import { readPlan } from "../../plan/reader.ts";
 import type { Plan, Step } from "../../plan/types.ts";
 import type { Preprocessing } from "../../data/index.ts";
 import { findUnits, unitNodes, unitOutputs } from "../../quantized/units.ts";
+import { pixelBorders } from "../../report/pixels.ts";
 import { type LayerDrift, measureDrift } from "../../report/drift.ts";
 import { constantBytesOf } from "../../report/layers.ts";
 import { Twins } from "../../report/twins.ts";
@@ -15,6 +16,7 @@ import type { PartReport } from "../../quantized/types.ts";
 import { findParts } from "../../reconstruct/scopes.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
 import { partCells } from "../parts.ts";
+import { pixelText } from "../pixels.ts";
 import { bytes, guarded, printJson, say, table } from "../terminal.ts";
 import type { InspectFlags } from "./inspect.ts";
 
@@ -110,7 +112,8 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
   const constants = constantBytesOf(plan, plan.steps);
   if (json) {
     const { arithmetic, version, arenaBytes, provenance, preprocessing, labels } = plan;
-    printJson({ file: path, arithmetic, version, arenaBytes, constants, preprocessing, labels, provenance, steps });
+    const pixels = plan.pixels ? { borders: pixelBorders(plan) } : undefined;
+    printJson({ file: path, arithmetic, version, arenaBytes, constants, preprocessing, pixels, labels, provenance, steps });
     return;
   }
   say("file", path);
@@ -124,6 +127,7 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
       say(label, `${name} · ${type} [${dims.join(", ")}] · real = ${scaleText(scale)} · (code − ${zeroPoint})`);
     }
   }
+  if (plan.pixels) say("pixels", pixelText(plan));
   say("memory", `${bytes(constants)} of constants, ${bytes(plan.arenaBytes)} of activations at the peak`);
   const source = plan.provenance?.source;
   if (source) say("made of", `${source} (sha-256 ${String(plan.provenance?.sourceHash).slice(0, 12)}…)`);

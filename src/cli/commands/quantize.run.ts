@@ -10,12 +10,14 @@ import { withGolden } from "../../runtime/record.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { constantBytesOf } from "../../report/layers.ts";
+import { chooseMethod } from "../../reconstruct/choose.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { openCheckpoints } from "../checkpoints.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
 import { PartLog } from "../parts.ts";
+import { pixelErrors, pixelLine } from "../pixels.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
 import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
 import type { QuantizeFlags } from "./quantize.ts";
@@ -47,6 +49,11 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
         onPart: log.onPart,
       });
       bar.stop();
+      const planned = chooseMethod(options).network?.budget;
+      if (planned !== undefined && options.learning.iterations === undefined) {
+        const taken = duration((performance.now() - started) / 1000);
+        print("budget", `${taken} taken · steps planned for ${duration(planned)} of two processors`);
+      }
       print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
       print(
         "ranges",
@@ -62,6 +69,9 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           "program",
           `${plan.steps.length} integer steps · ${bytes(constantBytesOf(plan, plan.steps))} of constants · ${bytes(plan.arenaBytes)} of activations`,
         );
+
+      const pixels = plan?.pixels ? await pixelErrors(model, plan, dataset, preprocessing, signal) : undefined;
+      if (pixels) print("input", pixelLine(pixels));
 
       let accuracy: Evaluation | undefined;
       if (flags.test && planBytes) {
@@ -123,6 +133,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           samples: Math.min(options.samples, dataset.length),
           accuracy,
           floatAccuracy,
+          pixels,
           parts: log.parts,
           written,
           seconds,

@@ -2,7 +2,7 @@ import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import type { RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
 import { type PresetName, presets } from "../../reconstruct/presets.ts";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
-import { type CommonFlags, jsonFlag } from "../terminal.ts";
+import { type CommonFlags, jsonFlag, parseDuration } from "../terminal.ts";
 
 export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly data: string;
@@ -64,16 +64,6 @@ function parseReal(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`found '${text}', expected a number`);
   return value;
-}
-
-const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
-
-/** "90s", "5m", "1h" → seconds */
-export function parseDuration(text: string): number {
-  const [, digits, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text) ?? [];
-  const seconds = Number(digits) * secondsOf[unit ?? ""]!;
-  if (!(seconds > 0)) throw new Error(`found '${text}', expected a time such as 90s, 5m or 1h`);
-  return seconds;
 }
 
 const real = (brief: string) => ({ kind: "parsed", parse: parseReal, optional: true, brief, placeholder: "X" }) as const;

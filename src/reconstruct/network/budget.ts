@@ -34,12 +34,12 @@ function columnsOf(graph: Graph, node: GraphNode): number {
  * Nanoseconds of one thread on the machine of test/bench/RESULTS.md, fitted to five networks: a product and an element of one sample in a
  * step (the float network forwards, the quantized one forwards and backwards), and a product in a pass that gathers Gram matrices.
  */
-const costs = { product: 0.07, element: 7, gathered: 0.07 } as const;
+const costs = { product: 0.075, element: 7, gathered: 0.07 } as const;
 /** A stated time is that of so many threads. */
 const threads = 2;
 /** Share of the time in which codes are found from Gram matrices, and the fewest samples that are worth it. */
 const gramShare = 0.1;
-const fewestSamples = 64;
+const fewestSamples = 256;
 
 /** How a time is spent. */
 export interface Plan {

@@ -2,14 +2,15 @@
 import { throwIfAborted } from "../../errors.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { findBlocks } from "../../graph/units.ts";
+import { beforeGains, behindGains } from "../../quantized/pixels.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { SampleCache } from "../cache.ts";
 import type { NetworkMethod } from "../methods.ts";
 import { drawWithoutReplacement, streamOf } from "../random.ts";
-import { findQuantizers, type SampleSource } from "../reconstruct.ts";
+import { findQuantizers, type SampleSource, samplesBehindGains } from "../reconstruct.ts";
 import { learningRates } from "../schedules.ts";
 import { type Augmentation, augment } from "./augment.ts";
-import { Learner } from "./learner.ts";
+import { Learner, type LearnerState } from "./learner.ts";
 import { numbersLayout } from "./numbers.ts";
 import type { PairOrder, PairResult } from "./pair.ts";
 
@@ -27,15 +28,24 @@ export interface PairRunner {
   close(): Promise<void>;
 }
 
+export interface LearnerStore {
+  load(): Promise<LearnerState | undefined>;
+  save(state: LearnerState): Promise<void>;
+}
+
 export interface DistillWork {
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Where a run that was stopped continues. */
+  readonly checkpoints?: LearnerStore | undefined;
   /** @param losses of the step */
   readonly onStep?: ((done: number, losses: Omit<PairResult, "gradients">, current: () => Quantized) => void) | undefined;
 }
 
 /** Samples a slice: whoever runs them, the same gradients are added in the same order. */
-const slice = 16;
+const slice = 8;
+/** Half a minute of a small network. */
+const stepsBetweenCheckpoints = 200;
 const purpose = { samples: 0, views: 1 } as const;
 
 /**
@@ -52,6 +62,23 @@ export async function distill(
   open: (order: PairOrder) => Promise<PairRunner>,
   work: DistillWork = {},
 ): Promise<Quantized> {
+  const { pixels } = quantized;
+  if (!pixels) return distillWhole(quantized, samples, method, setting, open, work);
+  const behind = behindGains(quantized, pixels);
+  const back = (learned: Quantized): Quantized => beforeGains(quantized, pixels, behind, learned);
+  const { onStep } = work;
+  const moved: DistillWork = { ...work, onStep: onStep && ((done, losses, current) => onStep(done, losses, () => back(current()))) };
+  return back(await distillWhole(behind, samplesBehindGains(samples, pixels), method, setting, open, moved));
+}
+
+async function distillWhole(
+  quantized: Quantized,
+  samples: SampleSource,
+  method: NetworkMethod,
+  setting: NetworkSetting,
+  open: (order: PairOrder) => Promise<PairRunner>,
+  work: DistillWork,
+): Promise<Quantized> {
   const { graph } = quantized;
   const { batch, rates, temperature, featureWeight } = method;
   const { iterations, activations, augmentation } = setting;
@@ -63,7 +90,7 @@ export async function distill(
     graph,
     quantizers,
     layout,
-    encoding: activations ? quantized.activations.get(input) : undefined,
+    encoding: activations && quantized.sites.some(({ value }) => value === input) ? quantized.activations.get(input) : undefined,
     temperature,
     features: featureWeight > 0 ? inner.filter((name) => name !== graph.outputs[0]) : [],
     featureWeight,
@@ -72,7 +99,9 @@ export async function distill(
     const learner = new Learner(quantized, layout, new Set(quantizers.map(({ group }) => group).filter((group) => group !== input)));
     const { all, dims } = await kept(samples);
     const numbers = new Float32Array(layout.length);
-    for (let index = 0; index < iterations; index++) {
+    const stored = await work.checkpoints?.load();
+    if (stored) learner.restore(stored);
+    for (let index = stored?.updates ?? 0; index < iterations; index++) {
       throwIfAborted(work.signal, "distillation");
       learner.write(numbers);
       const path = [work.seed ?? 0, index] as const;
@@ -84,6 +113,7 @@ export async function distill(
       );
       const { gradients, ...losses } = mean(await runner.run(numbers, cut(views)));
       learner.step(gradients, rates, learningRates.cosine(1, index, iterations));
+      if ((index + 1) % stepsBetweenCheckpoints === 0) await work.checkpoints?.save(learner.state);
       work.onStep?.(index + 1, losses, () => learner.result());
     }
     return learner.result();

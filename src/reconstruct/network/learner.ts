@@ -38,11 +38,17 @@ interface BiasState {
   readonly moments: Moments;
 }
 
+/** A learner between two steps, as plain data. */
+export interface LearnerState {
+  readonly updates: number;
+  readonly arrays: readonly (Float32Array | Float64Array)[];
+}
+
 export class Learner {
   readonly #quantized: Quantized;
   readonly #weights: readonly WeightState[];
   readonly #biases: readonly BiasState[];
-  readonly #steps: ReadonlyMap<string, { readonly slot: Slot; value: number; readonly moments: Moments }>;
+  readonly #steps: ReadonlyMap<string, { readonly slot: Slot; readonly value: Float64Array; readonly moments: Moments }>;
   readonly #groups: ReadonlyMap<string, string>;
   readonly #learned: ReadonlySet<string>;
   #updates = 0;
@@ -58,7 +64,7 @@ export class Learner {
     this.#weights = of("weight").map((slot) => weightState(slot, nodes.get(slot.name)!, quantized));
     const scaleOf = new Map(quantized.activations);
     this.#steps = new Map(
-      of("step").map((slot) => [slot.name, { slot, value: scaleOf.get(slot.name)!.scale[0]!, moments: new Moments(1) }]),
+      of("step").map((slot) => [slot.name, { slot, value: Float64Array.of(scaleOf.get(slot.name)!.scale[0]!), moments: new Moments(1) }]),
     );
     this.#biases = of("bias").map((slot): BiasState => {
       const node = nodes.get(slot.name)!;
@@ -82,7 +88,7 @@ export class Learner {
       }
       if (order.outer > 1) numbers.set(fromRows(out, order), slot.offset);
     }
-    for (const { slot, value } of this.#steps.values()) numbers[slot.offset] = value;
+    for (const { slot, value } of this.#steps.values()) numbers[slot.offset] = value[0]!;
     for (const { slot, node, values } of this.#biases) {
       const scales = this.#biasScales(node);
       for (let o = 0; o < slot.length; o++) numbers[slot.offset + o] = codeOf(values[o]!, scales(o)) * scales(o);
@@ -119,12 +125,29 @@ export class Learner {
     for (const [group, step] of this.#steps) {
       if (!this.#learned.has(group)) continue;
       const share = new Float64Array(1);
-      step.moments.step(share, [gradients[step.slot.offset]! * step.value], numbers(rates.steps));
-      step.value = Math.fround(step.value * (1 + share[0]!));
+      step.moments.step(share, [gradients[step.slot.offset]! * step.value[0]!], numbers(rates.steps));
+      step.value[0] = Math.fround(step.value[0]! * (1 + share[0]!));
     }
     for (const { slot, values, unit, moments } of this.#biases) {
       moments.step(values, gradients.subarray(slot.offset, slot.offset + slot.length), numbers(rates.biases * unit));
     }
+  }
+
+  /** Everything that steps change, without copies. */
+  get state(): LearnerState {
+    const of = ({ mean, square }: Moments): Float64Array[] => [mean, square];
+    const arrays = [
+      ...this.#weights.flatMap(({ positions, scales, moments, scaleMoments }) => [positions, scales, ...of(moments), ...of(scaleMoments)]),
+      ...this.#biases.flatMap(({ values, moments }) => [values, ...of(moments)]),
+      ...[...this.#steps.values()].flatMap(({ value, moments }) => [value, ...of(moments)]),
+    ];
+    return { updates: this.#updates, arrays };
+  }
+
+  /** Continues from the state of a learner of the same network. */
+  restore({ updates, arrays }: LearnerState): void {
+    this.#updates = updates;
+    for (const [i, array] of this.state.arrays.entries()) array.set(arrays[i]!);
   }
 
   result(): Quantized {
@@ -150,7 +173,7 @@ export class Learner {
     const activations = new Map<string, Encoding>(
       [...this.#quantized.activations].map(([value, encoding]) => {
         const step = this.#steps.get(this.#groups.get(value) ?? "");
-        return [value, step ? { ...encoding, scale: Float32Array.of(step.value) } : encoding];
+        return [value, step ? { ...encoding, scale: Float32Array.from(step.value) } : encoding];
       }),
     );
     return { ...this.#quantized, weights, biases, activations };
@@ -159,7 +182,7 @@ export class Learner {
   /** Of each output of a node: the scale of its bias, as things stand. */
   #biasScales(node: GraphNode): (o: number) => number {
     const input = node.inputs[0]!;
-    const step = this.#steps.get(this.#groups.get(input) ?? "")?.value ?? this.#quantized.activations.get(input)!.scale[0]!;
+    const step = this.#steps.get(this.#groups.get(input) ?? "")?.value[0] ?? this.#quantized.activations.get(input)!.scale[0]!;
     const scales = this.#weights.find((state) => state.node === node)!.scales;
     return (o) => biasScale(step, scales[o]!);
   }

@@ -2,7 +2,8 @@ import { assert } from "../../errors.ts";
 import type { CopyStep, Plan } from "../../plan/types.ts";
 import type { IntegerKernels } from "../kernels.ts";
 import { inArena, type PreparedStep, Program } from "../program.ts";
-import { image, pixels } from "./image.ts";
+import { type Image, image, pixels } from "./image.ts";
+import { int8Tensor } from "./tensors.ts";
 
 /** One axis of a copy; strides in elements. */
 interface Axis {
@@ -24,6 +25,23 @@ function joinAxes(step: CopyStep): Axis[] {
   return axes;
 }
 
+/** Bytes of pixels that are written at a time. */
+const patternBytes = 4096;
+
+/** Every pixel of y becomes `codes`: copies of a row of such pixels. */
+function fillPixels(program: Program, kernels: IntegerKernels, y: Image, codes: Int8Array): void {
+  const count = Math.min(pixels(y), Math.max(1, Math.floor(patternBytes / y.pitch)));
+  const pattern = new Int8Array(count * y.pitch);
+  for (let i = 0; i < count; i++) pattern.set(codes, i * y.pitch);
+  const from = program.constant(pattern);
+  const whole = Math.floor(pixels(y) / count);
+  const rest = (pixels(y) - whole * count) * y.pitch;
+  const fill = (to: number, n: number, run: number): void =>
+    program.call(kernels.copyRuns, from, inArena(y.offset + to), 1, 1, n, 0, 0, 0, 0, 0, run, run);
+  fill(0, whole, pattern.length);
+  if (rest > 0) fill(whole * pattern.length, 1, rest);
+}
+
 /** A strided copy: the kernels take runs within three axes, or single elements within four; outer axes become calls of their own. */
 export function prepareCopy(step: CopyStep, plan: Plan, kernels: IntegerKernels): PreparedStep {
   const program = new Program();
@@ -34,6 +52,7 @@ export function prepareCopy(step: CopyStep, plan: Plan, kernels: IntegerKernels)
   if (step.fill !== undefined) {
     program.call(size === 1 ? kernels.fillCodes : kernels.fillWords, inArena(y.offset), step.fill, pixels(y) * y.pitch);
   }
+  if (step.fills !== undefined) fillPixels(program, kernels, y, int8Tensor(plan, step.fills));
   if (step.dims.some((n) => n === 0)) return program;
   const axes = joinAxes(step);
   const last = axes.at(-1);

@@ -55,3 +55,13 @@ test("step sizes that are not learned stay", () => {
   learner.step(new Float32Array(layout.length).fill(1), rates, 1);
   expect(learner.result().activations).toEqual(start.activations);
 });
+
+test("a learner that is put back goes on to the same bits", () => {
+  const [first, second] = [new Learner(start, layout, groups), new Learner(start, layout, groups)];
+  const gradients = (i: number): Float32Array => randomTensor([layout.length], i).data as Float32Array;
+  for (let i = 0; i < 5; i++) first.step(gradients(i), rates, 1);
+  second.restore(structuredClone(first.state));
+  for (let i = 5; i < 8; i++) for (const learner of [first, second]) learner.step(gradients(i), rates, 1);
+  expect(second.state).toEqual(first.state);
+  expect(second.result()).toEqual(first.result());
+});
