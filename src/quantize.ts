@@ -17,6 +17,8 @@ import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
+import { movedBesides } from "./reconstruct/augment.ts";
+import { activationsAlone } from "./reconstruct/phases.ts";
 import { calibrate } from "./calibrate.ts";
 import { correct, equalize } from "./channels.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
@@ -26,6 +28,8 @@ import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
 import type { Method } from "./reconstruct/methods.ts";
+import { layerViews } from "./reconstruct/gram/layer.ts";
+import { affordablePasses } from "./reconstruct/gram/passes.ts";
 import { planOf, workOf } from "./reconstruct/network/budget.ts";
 import { type ReconstructOptions, reconstruct, type SampleSource } from "./reconstruct/reconstruct.ts";
 import { sha256 } from "./tasks/hash.ts";
@@ -92,7 +96,8 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const { network } = method;
   const equalized = { ...input, model };
   if (!network) return roundParts(nearest, equalized, chosen, method, source, work);
-  const plan = planOf(network.budget, workOf(graph), samples, network.batch, nearest.weights.size);
+  const passes = Math.min(nearest.weights.size, affordablePasses(graph, layerViews(graph, nearest.weights), samples));
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, passes);
   const rounded = await roundParts(nearest, equalized, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
@@ -106,6 +111,10 @@ const correctedWeights = ({ weights, pixels }: Omit<Quantized, "provenance">): M
 /** What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves. */
 function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions & { equalize: boolean; correct: boolean } {
   const learned = method.gram !== undefined || method.network !== undefined || method.parametrization !== "nearest";
+  if (learned && options.correct) {
+    const hint = "Learned codes and biases make up for the mean by themselves.";
+    throw new HalftoneError("OPTION_INVALID", "--correct", `method ${options.method}`, "a method that learns nothing", hint);
+  }
   const plain = !learned && options.weights === 8 && options.activations === 8;
   const { weightRanges = method.weightRange, equalize = plain, correct = plain } = options;
   return { ...options, weightRanges, equalize, correct };
@@ -127,15 +136,39 @@ async function roundParts(
     return quantized;
   }
   if (method.parametrization === "nearest") return nearest;
-  const { signal, onPart, checkpoints, onProgress } = work;
+  let start = nearest;
+  if (method.start === "codes") {
+    const { samples, residual } = chosen;
+    const { signal, executor } = work;
+    start = (await reconstructGram(nearest, input, { ...warmStart, samples, residual }, { signal, executor })).quantized;
+  }
+  const samples = method.moved ? movedBesides(source, chosen.seed) : source;
+  const learned = await learnParts(start, samples, method, chosen.seed, work);
+  if (!method.activationPhase) return learned;
+  const settled = await learnParts(learned, samples, activationsAlone(method, method.activationPhase), chosen.seed, work, "activations-");
+  const parts = [...(learned.provenance.parts ?? []), ...(settled.provenance.parts ?? [])];
+  return { ...settled, provenance: { ...settled.provenance, parts } };
+}
+
+/** Codes to start from; biases stay, as learning knows those of the float network. */
+const warmStart = { start: "gptq", sweeps: 0, keepBias: true } as const;
+
+async function learnParts(
+  start: Quantized,
+  source: SampleSource,
+  method: Method,
+  seed: number,
+  { signal, onPart, checkpoints, onProgress, executor }: QuantizeWork,
+  prefix = "",
+): Promise<Quantized> {
   const { iterations } = method.schedule;
   let meter: ((done: number) => void) | undefined;
-  const { quantized } = await reconstruct(nearest, source, method, {
-    seed: chosen.seed,
+  const { quantized } = await reconstruct(start, source, method, {
+    seed,
     signal,
     onPart,
-    checkpoints: checkpoints && learnedParts(checkpoints),
-    crew: crewOf(work.executor, signal),
+    checkpoints: checkpoints && learnedParts(checkpoints, prefix),
+    crew: crewOf(executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
       meter(part * iterations + step);
