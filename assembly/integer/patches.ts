@@ -33,11 +33,12 @@ export function widen(from: usize, to: usize, n: i32): void {
  * @param n     codes of a row
  */
 export function widenFours(from: usize, pitch: i32, to: usize, rows: i32, n: i32): void {
-  for (; rows > 0; rows -= 4, from += pitch << 2) {
+  const down: usize = pitch;
+  for (; rows > 0; rows -= 4, from += down << 2) {
     let r0 = from;
-    let r1 = r0 + (rows > 1 ? pitch : 0);
-    let r2 = r1 + (rows > 2 ? pitch : 0);
-    let r3 = r2 + (rows > 3 ? pitch : 0);
+    let r1 = r0 + (rows > 1 ? down : 0);
+    let r2 = r1 + (rows > 2 ? down : 0);
+    let r3 = r2 + (rows > 3 ? down : 0);
     for (const end = r0 + n; r0 < end; to += 64) {
       const x0 = v128.load8x8_s(r0);
       const x1 = v128.load8x8_s(r1);

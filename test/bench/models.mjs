@@ -217,10 +217,12 @@ async function writeFiles(name) {
   await writeTflite(name, lower(quantized, { residual: "codes" }));
 }
 
+const peers = new URL("./peers/", import.meta.url);
+const hasPeers = existsSync(new URL("node_modules/flatbuffers", peers));
+
 /** Beside them where the peers are installed, which know that format. */
 async function writeTflite(name, plan) {
-  const peers = new URL("./peers/", import.meta.url);
-  if (!existsSync(new URL("node_modules/flatbuffers", peers))) return;
+  if (!hasPeers) return;
   const { toTflite } = await import(new URL("tflite.mjs", peers).href);
   writeFileSync(`${folder}${name}.tflite`, toTflite(plan));
 }
@@ -229,7 +231,7 @@ async function writeTflite(name, plan) {
 export async function makeModels(names = Object.keys(networks)) {
   mkdirSync(folder, { recursive: true });
   for (const name of names) {
-    if (existsSync(`${folder}${name}.halftone`)) continue;
+    if ([".halftone", ...(hasPeers ? [".tflite"] : [])].every((suffix) => existsSync(`${folder}${name}${suffix}`))) continue;
     await writeFiles(name);
     console.error(`${folder}${name}: written`);
   }

@@ -47,7 +47,7 @@ describe.for(runtimes)("$name", (runtime) => {
   const pools = runtime === runtimes[0] ? [1, 2, 16] : [0, 1, 2];
   test.skipIf(!found)(
     `computes the same bytes with ${pools.join(", ")} workers, and tells of broken ones${found ? "" : ` (missing: ${install})`}`,
-    { timeout: 300_000 },
+    { timeout: 600_000 },
     async () => {
       const { passes, failures, simd, sharedMemory } = await run(laid, jobOf(...pools));
       expect(simd).toBe(true);

@@ -1,15 +1,17 @@
 // Learning a quantized network as a whole: it is shown calibration samples and views of them, and answers as the float network does.
 import { throwIfAborted } from "../../errors.ts";
+import { powerOfTwo } from "../../formats/powers.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { findBlocks } from "../../graph/units.ts";
 import { beforeGains, behindGains } from "../../quantized/pixels.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { SampleCache } from "../cache.ts";
-import type { NetworkMethod } from "../methods.ts";
+import type { NetworkMethod, Rates } from "../methods.ts";
 import { drawWithoutReplacement, streamOf } from "../random.ts";
 import { findQuantizers, type SampleSource, samplesBehindGains } from "../reconstruct.ts";
 import { learningRates } from "../schedules.ts";
 import { type Augmentation, augment } from "./augment.ts";
+import type { Quantizer } from "../unit.ts";
 import { Learner, type LearnerState } from "./learner.ts";
 import { numbersLayout } from "./numbers.ts";
 import type { PairOrder, PairResult } from "./pair.ts";
@@ -80,9 +82,10 @@ async function distillWhole(
   work: DistillWork,
 ): Promise<Quantized> {
   const { graph } = quantized;
-  const { batch, rates, temperature, featureWeight } = method;
+  const { batch, temperature, featureWeight } = method;
   const { iterations, activations, augmentation } = setting;
   const quantizers = activations ? findQuantizers(quantized) : [];
+  const rates = ratesOf(method.rates, quantized, quantizers);
   const layout = numbersLayout(quantized, quantizers);
   const [input] = graph.inputs as [string];
   const inner = findBlocks(graph).map(({ output }) => output);
@@ -120,6 +123,16 @@ async function distillWhole(
   } finally {
     await runner.close();
   }
+}
+
+/**
+ * Codes move in steps of their grid. What all values of a channel share must move by less than the coarsest grid's own error, or it is
+ * learning that adds most of the noise: its rates halve with each bit above four.
+ */
+function ratesOf(rates: Rates, { weights }: Quantized, quantizers: readonly Quantizer[]): Rates {
+  const fewest = Math.min(...[...weights.values(), ...quantizers].map(({ encoding }) => encoding.bits));
+  const share = powerOfTwo(Math.min(0, 4 - fewest));
+  return { codes: rates.codes, scales: rates.scales * share, biases: rates.biases * share, steps: rates.steps * share };
 }
 
 /** All samples. Memory: 4 bytes an element, 2 beyond 64 MiB. */
