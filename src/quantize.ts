@@ -10,6 +10,7 @@ import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
 import type { Graph, GraphNode, Tensor } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
+import { writeModel } from "./onnx/write.ts";
 import { biasScale, largestBias } from "./quantized/bias.ts";
 import { isWeighted, readers } from "./quantized/fusions.ts";
 import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
@@ -19,6 +20,7 @@ import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from ".
 import { movedBesides } from "./reconstruct/augment.ts";
 import { activationsAlone } from "./reconstruct/phases.ts";
 import { calibrate } from "./calibrate.ts";
+import { correct, equalize } from "./channels.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
@@ -66,17 +68,20 @@ export interface QuantizeWork extends WorkOptions {
 export async function quantize(input: QuantizeInput, options: Partial<QuantizeOptions> = {}, work: QuantizeWork = {}): Promise<Quantized> {
   const merged: QuantizeOptions = { ...defaultOptions, ...options };
   const method = chooseMethod(merged);
-  const chosen: QuantizeOptions = { ...merged, weightRanges: merged.weightRanges ?? method.weightRange };
+  const chosen = withDefaults(merged, method);
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
-  const { model, dataset, preprocessing } = input;
-  const observe =
-    work.observe ?? ((values: readonly string[]) => calibrate({ model, values, dataset, samples: chosen.samples, preprocessing, ...work }));
+  const { dataset, preprocessing } = input;
+  const run = { dataset, samples: chosen.samples, preprocessing, ...work };
+  const plain = prepare(readModel(input.model));
+  const graph = chosen.equalize && !work.observe ? await equalize(input.model, plain, run) : plain;
+  const model = graph === plain ? input.model : writeModel(graph);
   const stored = chosen.residual === "wide" ? pixelCodes(preprocessing, (await dataset.read(0, 1))[0]!.format) : undefined;
-  const encoded = await encodeGraph(prepare(readModel(model)), chosen, observe, stored);
+  const encoded = await encodeGraph(graph, chosen, work.observe ?? ((values) => calibrate({ model, values, ...run })), stored);
   const nearest: Quantized = {
     ...encoded,
+    graph: chosen.correct ? await correct(graph, correctedWeights(encoded), run) : graph,
     provenance: {
       source: input.name,
       sourceHash: await sha256(input.model),
@@ -89,14 +94,30 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const samples = Math.min(chosen.samples, dataset.length);
   const source = sampleSource(input, nearest.graph, samples);
   const { network } = method;
-  if (!network) return roundParts(nearest, input, chosen, method, source, work);
-  const { graph, weights } = nearest;
-  const passes = Math.min(weights.size, affordablePasses(graph, layerViews(graph, weights), samples));
+  const equalized = { ...input, model };
+  if (!network) return roundParts(nearest, equalized, chosen, method, source, work);
+  const passes = Math.min(nearest.weights.size, affordablePasses(graph, layerViews(graph, nearest.weights), samples));
   const plan = planOf(network.budget, workOf(graph), samples, network.batch, passes);
-  const rounded = await roundParts(nearest, input, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
+  const rounded = await roundParts(nearest, equalized, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
   return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
+}
+
+/** Layers that read pixels have one bias and two roundings, with the input's gain in the weights and without: it stays as it is. */
+const correctedWeights = ({ weights, pixels }: Omit<Quantized, "provenance">): Map<string, QuantizedWeight> =>
+  new Map([...weights].filter(([node]) => !pixels?.weights.has(node)));
+
+/** What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves. */
+function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions & { equalize: boolean; correct: boolean } {
+  const learned = method.gram !== undefined || method.network !== undefined || method.parametrization !== "nearest";
+  if (learned && options.correct) {
+    const hint = "Learned codes and biases make up for the mean by themselves.";
+    throw new HalftoneError("OPTION_INVALID", "--correct", `method ${options.method}`, "a method that learns nothing", hint);
+  }
+  const plain = !learned && options.weights === 8 && options.activations === 8;
+  const { weightRanges = method.weightRange, equalize = plain, correct = plain } = options;
+  return { ...options, weightRanges, equalize, correct };
 }
 
 /** The network with the codes that its parts get one after the other. */

@@ -8,6 +8,7 @@ import { runCommand } from "./commands/run.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { exitCodes } from "./terminal.ts";
+import { packageVersion } from "./version.ts";
 
 const root = buildRouteMap({
   routes: {
@@ -25,6 +26,7 @@ const root = buildRouteMap({
 
 const app = buildApplication(root, {
   name: "halftone",
+  versionInfo: { getCurrentVersion: packageVersion },
   scanner: { caseStyle: "allow-kebab-for-camel" },
   documentation: { caseStyle: "convert-camel-to-kebab" },
 });

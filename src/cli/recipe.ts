@@ -63,6 +63,8 @@ const recipeFields: Readonly<Record<keyof QuantizeOptions, readonly [Check, stri
   learning: [isLearning, "an object of iterations, batch, rate, …"],
   floatActivations: [(value) => typeof value === "boolean", "true or false"],
   residual: [oneOf("wide", "codes"), "wide or codes"],
+  equalize: [(value) => typeof value === "boolean", "true or false"],
+  correct: [(value) => typeof value === "boolean", "true or false"],
   exclude: [listOf((value) => typeof value === "string"), "a list of node names or /patterns/"],
   overrides: [listOf(isOverride), 'a list of {"nodes": "/REGEX/", "set": {"weights": 8, …}}'],
   samples: [count, "a whole number, 1 or more"],
@@ -152,7 +154,7 @@ function widthOf(text: string, wrong: (found: string, expected: string) => Halft
 /** Defaults, then the recipe file, then flags. */
 export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): QuantizeOptions {
   const { preprocessing: _, ...fromFile } = recipe;
-  const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, seed } = flags;
+  const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, equalize, correct, seed } = flags;
   const { budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
   const { parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer } = flags;
   const { warmUp, weightSubset, warmStart, augment, activationPhase } = flags;
@@ -175,6 +177,8 @@ export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): Qu
     method,
     learning: Object.keys(learning).length > 0 ? { ...fromFile.learning, ...learning } : undefined,
     residual,
+    equalize,
+    correct,
     seed,
     exclude: flags.exclude?.length ? flags.exclude : undefined,
     overrides: flags.override?.length ? flags.override.map(parseOverride) : undefined,

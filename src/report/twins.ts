@@ -20,12 +20,15 @@ export interface TwinAnswer {
 export class Twins {
   readonly engine: Engine;
   readonly session: Session;
+  /** The program's channels are in units of their own. */
+  readonly equalized: boolean;
   readonly #preprocessing: Preprocessing;
   readonly #signal: AbortSignal | undefined;
 
-  private constructor(engine: Engine, session: Session, preprocessing: Preprocessing, signal: AbortSignal | undefined) {
+  private constructor(engine: Engine, session: Session, equalized: boolean, preprocessing: Preprocessing, signal: AbortSignal | undefined) {
     this.engine = engine;
     this.session = session;
+    this.equalized = equalized;
     this.#preprocessing = preprocessing;
     this.#signal = signal;
   }
@@ -33,7 +36,8 @@ export class Twins {
   /** @throws HalftoneError of the model or the plan */
   static async open(model: Uint8Array, plan: Plan, preprocessing: Preprocessing, signal?: AbortSignal): Promise<Twins> {
     const engine = await createEngine(prepare(readModel(model)));
-    return new Twins(engine, await createSession(plan, { signal }), preprocessing, signal);
+    const { equalize } = (plan.provenance?.options ?? {}) as { readonly equalize?: boolean };
+    return new Twins(engine, await createSession(plan, { signal }), equalize === true, preprocessing, signal);
   }
 
   /**

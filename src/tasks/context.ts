@@ -15,8 +15,8 @@ export interface TaskContext {
   breathe(): Promise<void>;
 }
 
-/** Prepared models take tens of megabytes each; a comparison needs two, a sweep a few more. */
-const memoEntries = 4;
+/** Prepared models take tens of megabytes each; a comparison needs two, one of them with an observer. */
+const memoEntries = 3;
 /** Long enough to cost nothing, short enough for a cancellation to be felt as immediate. */
 const breathMilliseconds = 20;
 

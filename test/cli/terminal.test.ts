@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -13,6 +13,11 @@ test("--help lists the commands", async () => {
   const { code, stdout } = await halftone(["--help"]);
   expect(code).toBe(0);
   for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
+});
+
+test("--version is that of the package", async () => {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  expect(await halftone(["--version"])).toMatchObject({ code: 0, stdout: `${version}\n` });
 });
 
 test.for(commands)("%s --help has an example of itself and says what each flag is", async (command) => {

@@ -7,6 +7,7 @@ import { toQdq } from "../../onnx/qdq.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { writePlan } from "../../plan/writer.ts";
 import { withGolden } from "../../runtime/record.ts";
+import { checkIntegerForm } from "../../integer-form.ts";
 import { quantize } from "../../quantize.ts";
 import type { QuantizeOptions } from "../../quantized/options.ts";
 import type { Quantized } from "../../quantized/types.ts";
@@ -37,6 +38,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> => {
     const preprocessing = hasPreprocessing(flags) || !recipe.preprocessing ? await readPreprocessing(flags, dataset) : recipe.preprocessing;
     const labels = flags.labels ? await readLabels(flags.labels) : dataset.classes;
     for (const output of [...flags.output, ...(flags.report ? [flags.report] : [])]) await prepareFolder(output);
+    const wantsPlan = flags.output.some(isPlan) || flags.test !== undefined;
     const executor = await createExecutor({ workers: flags.workers ?? defaultWorkers() });
     const bar = new ProgressBar();
     const log = new PartLog(flags.json, bar);
@@ -44,6 +46,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> => {
     const print = flags.json ? (): void => {} : say;
     try {
       print("model", `${path} · ${bytes(model.length)}`);
+      if (wantsPlan) await inFile(path, () => checkIntegerForm(model, options));
       print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
       const identity = { model, dataset, samples: options.samples, options: { ...options, preprocessing } };
       if (hasParts(options)) kept = await keepParts(flags.checkpoints, flags.output[0]!, identity);
@@ -65,7 +68,6 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> => {
       );
       print("weights", `${quantized.weights.size} layers · int${options.weights} per ${options.granularity} · ${options.method}`);
 
-      const wantsPlan = flags.output.some(isPlan) || flags.test !== undefined;
       const plan = wantsPlan ? await withGolden(await inFile(path, () => lower(quantized, { residual: options.residual }))) : undefined;
       const planBytes = plan && (await writePlan(plan));
       if (plan)

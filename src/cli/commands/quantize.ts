@@ -41,6 +41,8 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly activationPhase?: number | undefined;
   readonly checkpoints?: string | undefined;
   readonly residual?: "wide" | "codes" | undefined;
+  readonly equalize?: boolean | undefined;
+  readonly correct?: boolean | undefined;
   readonly exclude?: readonly string[] | undefined;
   readonly override?: readonly string[] | undefined;
   readonly recipe?: string | undefined;
@@ -168,6 +170,12 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
         optional: true,
         brief: "Residual sums from 32-bit accumulators, or from 8-bit codes",
       },
+      equalize: {
+        kind: "boolean",
+        optional: true,
+        brief: "Stretch channels to a common reach (where codes have 8 bits and nothing is learned)",
+      },
+      correct: { kind: "boolean", optional: true, brief: "Let biases make up for the mean error of rounded weights (likewise)" },
       exclude: { ...text("Keep a node in float (ONNX output only)", "NODE|/REGEX/"), variadic: true },
       override: { ...text("Other options for some nodes: '/REGEX/=weights:int8,ranges:minmax'", "NODES=OPTIONS"), variadic: true },
       recipe: text("A JSON file with all of these options; flags win", "FILE.json"),
