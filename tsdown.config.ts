@@ -46,6 +46,7 @@ const config: UserConfig[] = [
       "src/runtime/threads/thread.ts",
       "src/cli/main.ts",
       "workers/worker.ts",
+      "workers/sweep.ts",
     ],
     unbundle: true,
     dts: true,

@@ -24,8 +24,12 @@ export type ErrorCode =
   | "FILE_UNWRITABLE"
   | "WASM_UNAVAILABLE"
   | "WORKER_FAILED"
+  | "QUEUE_UNAVAILABLE"
   | "CANCELLED"
   | "OUT_OF_MEMORY";
+
+/** What another machine, or the same one tomorrow, need not run into: no result of a task. */
+export const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["CANCELLED", "WORKER_FAILED", "OUT_OF_MEMORY", "WASM_UNAVAILABLE"]);
 
 /** The fields of a HalftoneError as plain data: what crosses workers and `--json`. */
 export interface ErrorData {

@@ -2,6 +2,8 @@
 import type { Dataset, Preprocessing } from "./data/types.ts";
 import { HalftoneError } from "./errors.ts";
 import type { ResidualMode } from "./quantized/fusions.ts";
+import { writeModel } from "./onnx/write.ts";
+import { beforeGains, behindGains, preparedBehindGains } from "./quantized/pixels.ts";
 import type { Quantized } from "./quantized/types.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import { type LayerView, layerView } from "./reconstruct/gram/layer.ts";
@@ -10,6 +12,7 @@ import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/ro
 import type { PartReport } from "./reconstruct/reconstruct.ts";
 import { State } from "./reconstruct/gram/state.ts";
 import { type GatherRun, gatherSums } from "./statistics.ts";
+import { type PartStore, settledLayers } from "./checkpoints.ts";
 import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
 
 export interface GramData {
@@ -44,6 +47,8 @@ export interface LayerReport extends PartReport {
 export interface GramWork extends WorkOptions {
   /** Called when a layer is settled. */
   readonly onPart?: ((report: LayerReport, layer: number, layers: number) => void) | undefined;
+  /** Where a run that was stopped continues, layer by layer. */
+  readonly checkpoints?: PartStore | undefined;
 }
 
 /** The rounded network and what each of its layers gained. */
@@ -77,6 +82,21 @@ export async function reconstructGram(
   options: GramReconstructionOptions = {},
   work: GramWork = {},
 ): Promise<GramReconstruction> {
+  const { pixels } = quantized;
+  if (!pixels) return reconstructLayers(quantized, data, options, work);
+  const behind = behindGains(quantized, pixels);
+  const model = behind.graph === quantized.graph ? data.model : writeModel(behind.graph);
+  const moved = { ...data, model, preprocessing: preparedBehindGains(data.preprocessing) };
+  const done = await reconstructLayers(behind, moved, options, work);
+  return { ...done, quantized: beforeGains(quantized, pixels, behind, done.quantized) };
+}
+
+async function reconstructLayers(
+  quantized: Quantized,
+  data: GramData,
+  options: GramReconstructionOptions,
+  work: GramWork,
+): Promise<GramReconstruction> {
   const { graph } = quantized;
   const { inputs = defaultMethod.inputs, samples = defaultSamples, keepBias = false, residual = "wide" } = options;
   const method: RoundMethod = {
@@ -101,32 +121,53 @@ export async function reconstructGram(
   const executor = work.executor ?? (await createExecutor({ workers: 0 }));
   const state = new State(quantized, residual);
   const reports: LayerReport[] = [];
+  const settled = settledLayers<RoundResult>(work.checkpoints);
   try {
     const model = await blobOf(data.model);
     for (const [p, pass] of passes.entries()) {
+      const before = reports.length;
+      const results = await Promise.all(pass.layers.map((_, i) => settled.load(before + i)));
+      /** Layers in their order, as far as there are results. */
+      const settle = (): void => {
+        for (let i = reports.length - before; results[i]; i++) {
+          const view = pass.layers[i]!;
+          state.settle(view, results[i]!, !keepBias);
+          const layer = reportOf(view, results[i]!);
+          work.onPart?.(layer, reports.length, views.length);
+          reports.push(layer);
+        }
+      };
+      const missing = pass.layers.flatMap((_, i) => (results[i] ? [] : [i]));
+      if (missing.length === 0) {
+        settle();
+        continue;
+      }
       const run: GatherRun = { ...data, model, samples, executor, signal: work.signal, onSamples: (done) => report(p * total + done) };
       const sums = await gatherSums(run, pass.layers, inputs === "float" ? undefined : state.twin());
+      const saved: Promise<void>[] = [];
       await executor.run<RoundResult>(
         (function* (): Generator<Task> {
-          for (const view of pass.layers) {
+          for (const i of missing) {
+            const view = pass.layers[i]!;
             const payload = state.inputOf(view, aimed(pass, view, sums.get(view.node.name)!), inputs === "quantized", !keepBias, method);
             yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${view.node.name}'` };
           }
         })(),
-        (result, i) => {
-          const view = pass.layers[i]!;
-          state.settle(view, result, !keepBias);
-          const settled = reportOf(view, result);
-          work.onPart?.(settled, reports.length, views.length);
-          reports.push(settled);
+        (result, k) => {
+          const i = missing[k]!;
+          results[i] = result;
+          saved.push(settled.save(before + i, result));
+          settle();
         },
         { signal: work.signal },
       );
+      await Promise.all(saved);
     }
   } finally {
     if (!work.executor) await executor.close();
   }
-  return { quantized: state.result(), layers: reports };
+  const result = state.result();
+  return { quantized: { ...result, provenance: { ...result.provenance, parts: reports } }, layers: reports };
 }
 
 /** The sums with what a layer aims at left out, where that is its own output for the same inputs. */

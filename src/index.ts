@@ -20,6 +20,7 @@ export { type Accuracy, type EvaluateOptions, type Evaluation, evaluate } from "
 export { prepare } from "./graph/prepare.ts";
 export type { Graph, GraphNode, Tensor } from "./graph/types.ts";
 export { lower } from "./lower/lower.ts";
+export { hardenedGraph } from "./onnx/hardened.ts";
 export { toQdq } from "./onnx/qdq.ts";
 export { type ReadOptions, readModel } from "./onnx/read.ts";
 export { writeModel } from "./onnx/write.ts";

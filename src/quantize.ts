@@ -10,23 +10,26 @@ import { reconstructGram } from "./gram.ts";
 import { prepare } from "./graph/prepare.ts";
 import type { Graph, GraphNode, Tensor } from "./graph/types.ts";
 import { readModel } from "./onnx/read.ts";
-import { writeModel } from "./onnx/write.ts";
 import { biasScale, largestBias } from "./quantized/bias.ts";
 import { isWeighted, readers } from "./quantized/fusions.ts";
-import { beforeGains, behindGains, foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
+import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
 import { calibrate } from "./calibrate.ts";
+import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
+import type { Method } from "./reconstruct/methods.ts";
+import { planOf, workOf } from "./reconstruct/network/budget.ts";
 import { type ReconstructOptions, reconstruct, type SampleSource } from "./reconstruct/reconstruct.ts";
 import { sha256 } from "./tasks/hash.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
+import { learnWhole } from "./whole.ts";
 
 /** A model and the samples it is calibrated on. */
 export interface QuantizeInput {
@@ -45,7 +48,7 @@ export interface QuantizeWork extends WorkOptions {
   /** Called when a part of the network has been learned. */
   readonly onPart?: ReconstructOptions["onPart"];
   /** Where a killed run continues. */
-  readonly checkpoints?: ReconstructOptions["checkpoints"];
+  readonly checkpoints?: PartStore | undefined;
   /** Histograms that are there already, by value: samples are then not run for them. */
   readonly observe?: ((values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>) | undefined;
 }
@@ -79,22 +82,25 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
       labels: input.labels,
     },
   };
-  if (method.parametrization === "nearest" && !method.gram) return nearest;
-  const { pixels } = nearest;
-  if (!pixels) return learn(nearest, input, chosen, method, work);
-  const behind = behindGains(nearest, pixels, preprocessing);
-  const moved = behind.quantized.graph === nearest.graph ? model : writeModel(behind.quantized.graph);
-  const learned = await learn(behind.quantized, { ...input, model: moved, preprocessing: behind.preprocessing }, chosen, method, work);
-  const optionsOf = nodeOptions(nearest.graph, chosen);
-  return beforeGains(nearest, pixels, learned, (node, reals) => quantizedWeight(node, reals, undefined, undefined, optionsOf(node)));
+  const samples = Math.min(chosen.samples, dataset.length);
+  const source = sampleSource(input, nearest.graph, samples);
+  const { network } = method;
+  if (!network) return roundParts(nearest, input, chosen, method, source, work);
+  const { graph, weights } = nearest;
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, weights.size);
+  const rounded = await roundParts(nearest, input, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
+  const { floatActivations, seed } = chosen;
+  const iterations = network.iterations ?? plan.iterations;
+  return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
 }
 
-/** Codes by a method that looks at data. */
-async function learn(
+/** The network with the codes that its parts get one after the other. */
+async function roundParts(
   nearest: Quantized,
   input: QuantizeInput,
   chosen: QuantizeOptions,
-  method: ReturnType<typeof chooseMethod>,
+  method: Method,
+  source: SampleSource,
   work: QuantizeWork,
 ): Promise<Quantized> {
   if (method.gram) {
@@ -103,15 +109,15 @@ async function learn(
     const { quantized } = await reconstructGram(nearest, input, { ...method.gram, iterations, rate, lambda, samples, residual }, work);
     return quantized;
   }
+  if (method.parametrization === "nearest") return nearest;
   const { signal, onPart, checkpoints, onProgress } = work;
-  const source = sampleSource(input, nearest.graph, Math.min(chosen.samples, input.dataset.length));
   const { iterations } = method.schedule;
   let meter: ((done: number) => void) | undefined;
   const { quantized } = await reconstruct(nearest, source, method, {
     seed: chosen.seed,
     signal,
     onPart,
-    checkpoints,
+    checkpoints: checkpoints && learnedParts(checkpoints),
     crew: crewOf(work.executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
@@ -122,7 +128,7 @@ async function learn(
 }
 
 /** Calibration samples as the model's input, evenly spread over the data. */
-function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, length: number): SampleSource {
+export function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, length: number): SampleSource {
   const input = modelInput(graph);
   return {
     length,
@@ -152,6 +158,7 @@ export async function encodeGraph(
   const optionsOf = layerOptions(chosen, names);
   const makerOf = makers(graph);
   const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
+  const ends = new Set(chosen.firstLast === 8 ? [weighted[0], weighted.at(-1)] : []);
 
   const found = usefulSites(graph, findSites(graph, chosen.activations), excluded);
   const lastInput = chosen.firstLast === 8 ? found.find(({ value }) => value === weighted.at(-1)?.inputs[0])?.group : undefined;
@@ -175,9 +182,12 @@ export async function encodeGraph(
   }
 
   const weights = new Map<string, QuantizedWeight>();
-  const weightOptions = nodeOptions(graph, chosen);
-  const coded = (node: GraphNode, tensor: Tensor, step: number | undefined): QuantizedWeight =>
-    quantizedWeight(node, tensor, graph.constants.get(node.inputs[2] ?? ""), step, weightOptions(node));
+  const coded = (node: GraphNode, tensor: Tensor, step: number | undefined): QuantizedWeight => {
+    const own = optionsOf(node.name);
+    // An override of the node itself is the user's last word.
+    const options = ends.has(node) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
+    return quantizedWeight(node, tensor, graph.constants.get(node.inputs[2] ?? ""), step, options);
+  };
   for (const node of weighted) {
     weights.set(node.name, coded(node, graph.constants.get(node.inputs[1]!)!, activations.get(node.inputs[0]!)?.scale[0]));
   }
@@ -190,20 +200,6 @@ export async function encodeGraph(
       weights: new Map(entered.nodes.map((node) => [node.name, coded(node, foldedWeights(graph, node, stored), stored.step)])),
     };
   return { graph, sites, activations, weights, pixels, excluded: names.filter((name) => excluded.has(name)) };
-}
-
-/** Options of the weights of each node: those of the network's ends have bits of their own. */
-function nodeOptions(graph: Graph, chosen: QuantizeOptions): (node: GraphNode) => LayerOptions {
-  const names = graph.nodes.map(({ name }) => name);
-  const excluded = selectNodes(chosen.exclude, names, "--exclude");
-  const weighted = graph.nodes.filter((node) => isWeighted(graph, node) && !excluded.has(node.name));
-  const ends = new Set(chosen.firstLast === 8 ? [weighted[0]?.name, weighted.at(-1)?.name] : []);
-  const optionsOf = layerOptions(chosen, names);
-  return ({ name }) => {
-    const own = optionsOf(name);
-    // An override of the node itself is the user's last word.
-    return ends.has(name) && own.weights === chosen.weights ? { ...own, weights: 8 } : own;
-  };
 }
 
 /**

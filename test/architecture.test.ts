@@ -37,7 +37,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "formats",
     "graph",
   ],
+  sweep: ["index", "report", "reconstruct", "lower", "onnx", "data", "tasks", "ranges", "quantized", "plan", "runtime", "graph"],
   cli: [
+    "sweep",
     "index",
     "report",
     "reconstruct",
@@ -54,7 +56,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "formats",
     "graph",
   ],
-  workers: ["tasks"],
+  workers: ["sweep", "tasks"],
 };
 
 /** Types may be borrowed from these without an arrow: they are the contracts between rooms. */

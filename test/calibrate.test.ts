@@ -81,6 +81,14 @@ test("0, 1 and 2 workers give the same bytes, and both workers work", async () =
   expect(Math.min(...two.done)).toBeGreaterThan(0);
 });
 
+test("16 workers that take the samples one by one give the same bytes", async () => {
+  const inline = await calibrated(0);
+  const many = await calibrated(16, { slice: 1 });
+  expect(Buffer.compare(bytesOf(many.histograms), bytesOf(inline.histograms))).toBe(0);
+  expect(many.done.length).toBe(16);
+  expect(Math.min(...many.done)).toBeGreaterThan(0);
+});
+
 test("fewer samples than there are come evenly from the whole set", async () => {
   const dataset = pictures(20);
   await calibrated(0, { dataset, samples: 5 });

@@ -2,15 +2,24 @@
 // 8 accumulators + 2 of B + 1 of A fill the 16 vector registers of x86; a tenth accumulator spills and costs a quarter of the speed.
 // The tile leaves through memory: an epilogue on live accumulators would make the register allocator spill them inside the k loop.
 
+import { interleave, panelOfFours } from "./fours";
+
 /** Most rows between product and epilogue, so that their results (32 bytes each) stay in L1. */
 const MAX_ROWS: i32 = 64;
 /** Floats of A that one block of rows may hold: half a 1 MiB L2, the other half is for the panels of B. */
 const BLOCK_FLOATS: i32 = 1 << 17;
 
 /** Length of a partial sum: errors grow with the longest chain of additions, and 8 KiB of B fit L1 beside A. */
-const CHUNK: i32 = 256;
+export const CHUNK: i32 = 256;
+
+/** Columns of B from which on rows of A are brought into fours first, and how many floats of them at a time. */
+const FOURS_COLUMNS: i32 = 24;
+const FOURS_FLOATS: i32 = 1 << 15;
+/** So many rows at least must then fit: each panel of B is read once for them. */
+const FOURS_ROWS: i32 = 16;
 
 const results: usize = memory.data(2048, 16); // MAX_ROWS × 8 floats
+const fours: usize = memory.data(131072, 16); // FOURS_FLOATS
 const noBias: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
 
 /**
@@ -108,14 +117,18 @@ export function gemm(c: usize, ldc: i32, a: usize, lda: i32, b: usize, bias: usi
   const aRow = (<usize>lda) << 2;
   const bPanel = (<usize>k) << 5;
   const biasStep: usize = bias ? 32 : 0;
-  const blockRows = max(8, min(MAX_ROWS, (BLOCK_FLOATS / k) & -4));
+  const foursRows = (FOURS_FLOATS / k) & -4;
+  const inFours = n >= FOURS_COLUMNS && m >= 4 && foursRows >= FOURS_ROWS;
+  const blockRows = min(MAX_ROWS, inFours ? foursRows : max(8, (BLOCK_FLOATS / k) & -4));
   for (; m > 0; m -= blockRows) {
     const rows = min(m, blockRows);
+    if (inFours) interleave(fours, a, aRow, rows, k);
     let bColumns = b;
     let biasColumns = bias ? bias : noBias;
     let out = c;
     for (let left = n; left > 0; left -= 8) {
-      panel(results, a, aRow, bColumns, rows, k);
+      if (inFours) panelOfFours(results, fours, bColumns, rows, k);
+      else panel(results, a, aRow, bColumns, rows, k);
       finish(out, cRow, rows, min(left, 8), biasColumns, low, high);
       bColumns += bPanel;
       biasColumns += biasStep;

@@ -1,11 +1,27 @@
-// Depthwise convolution: 8 channels at a time over a bordered image, so that no window is cut. Exact modulo 2³².
+// Depthwise convolution: 8 channels at a time over a bordered image, so that no window is cut. Taps go in pairs, interleaved, so that one
+// dot product makes 32-bit sums of both: what brings codes into lanes shares two of the four vector pipes, and these forms need the
+// fewest such steps. Exact modulo 2³².
+
+/** Pairs of 16-bit lanes (a₀, b₀), (a₁, b₁) … of 4 channels each. */
+function low(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+function high(a: v128, b: v128): v128 {
+  return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+function dotAdd(c: v128, x: v128, w: v128): v128 {
+  return i32x4.add(c, i32x4.dot_i16x8_s(x, w));
+}
 
 /**
  * acc[n][y · columns + x][j] = bias + Σ over the window. All steps in bytes of int8 codes.
  *
  * @param from    channel 0 of the first tap of output pixel (0, 0)
- * @param xStep   between windows of neighbouring output columns; yStep of rows; xTap, yTap between taps
- * @param w       int8[panels][kh · kw][8]
+ * @param xStep   between windows of neighbouring output columns; yStep of rows
+ * @param taps    int32[pairs][2]: from a window's first tap to each
+ * @param w       int8[panels][pairs][8][2]; where taps are odd in number, the last one's neighbour has weight 0
  * @param bias    int32[panels][8]
  * @param acc     int32[panels][rows · columns][8]; panelPitch bytes between panels
  */
@@ -15,18 +31,16 @@ export function depthwise(
   columns: i32,
   xStep: i32,
   yStep: i32,
-  kh: i32,
-  kw: i32,
-  xTap: i32,
-  yTap: i32,
+  taps: usize,
+  pairs: i32,
   w: usize,
   bias: usize,
   acc: usize,
   panelPitch: i32,
   panels: i32,
 ): void {
-  const wBytes = (kh * kw) << 3;
-  for (let n = 0; n < panels; n++, from += 8, w += wBytes, bias += 32, acc += panelPitch) {
+  const end = taps + (pairs << 3);
+  for (let n = 0; n < panels; n++, from += 8, w += pairs << 4, bias += 32, acc += panelPitch) {
     const b0 = v128.load(bias);
     const b1 = v128.load(bias, 16);
     let to = acc;
@@ -35,14 +49,15 @@ export function depthwise(
         let c0 = b0;
         let c1 = b1;
         let weights = w;
-        for (let i = 0, taps = window; i < kh; i++, taps += yTap) {
-          for (let j = 0, tap = taps; j < kw; j++, tap += xTap, weights += 8) {
-            const a = v128.load8x8_s(tap);
-            const b = v128.load8x8_s(weights);
-            c0 = i32x4.add(c0, i32x4.extmul_low_i16x8_s(a, b));
-            c1 = i32x4.add(c1, i32x4.extmul_high_i16x8_s(a, b));
-          }
-        }
+        let tap = taps;
+        do {
+          const a = v128.load8x8_s(window + load<i32>(tap));
+          const b = v128.load8x8_s(window + load<i32>(tap, 4));
+          c0 = dotAdd(c0, low(a, b), v128.load8x8_s(weights));
+          c1 = dotAdd(c1, high(a, b), v128.load8x8_s(weights, 8));
+          tap += 8;
+          weights += 16;
+        } while (tap < end);
         v128.store(to, c0);
         v128.store(to, c1, 16);
       }
@@ -51,67 +66,17 @@ export function depthwise(
 }
 
 /**
- * Any window with weights in [−127, 127]: products fit int16 and so do sums of two (2 · 128 · 127 < 2¹⁵). Taps in pairs along a row.
- * Parameters as above.
- */
-export function depthwisePairs(
-  from: usize,
-  rows: i32,
-  columns: i32,
-  xStep: i32,
-  yStep: i32,
-  kh: i32,
-  kw: i32,
-  xTap: i32,
-  yTap: i32,
-  w: usize,
-  bias: usize,
-  acc: usize,
-  panelPitch: i32,
-  panels: i32,
-): void {
-  const wBytes = (kh * kw) << 3;
-  for (let n = 0; n < panels; n++, from += 8, w += wBytes, bias += 32, acc += panelPitch) {
-    const b0 = v128.load(bias);
-    const b1 = v128.load(bias, 16);
-    let to = acc;
-    for (let y = 0, row = from; y < rows; y++, row += yStep) {
-      for (let x = 0, window = row; x < columns; x++, window += xStep, to += 32) {
-        let c0 = b0;
-        let c1 = b1;
-        let weights = w;
-        for (let i = 0, taps = window; i < kh; i++, taps += yTap) {
-          let tap = taps;
-          let j = 1;
-          for (; j < kw; j += 2, tap += xTap << 1, weights += 16) {
-            const first = i16x8.mul(v128.load8x8_s(tap), v128.load8x8_s(weights));
-            const pair = i16x8.add(first, i16x8.mul(v128.load8x8_s(tap + xTap), v128.load8x8_s(weights, 8)));
-            c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(pair));
-            c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(pair));
-          }
-          if (j == kw) {
-            const last = i16x8.mul(v128.load8x8_s(tap), v128.load8x8_s(weights));
-            c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(last));
-            c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(last));
-            weights += 8;
-          }
-        }
-        v128.store(to, c0);
-        v128.store(to, c1, 16);
-      }
-    }
-  }
-}
-
-/**
- * The 3×3 window with weights in [−127, 127]: products fit int16 and so do sums of two (2 · 128 · 127 < 2¹⁵).
- * Parameters as above.
+ * The 3×3 window where windows are as far apart as taps: a column of taps is read once for the three outputs that see it.
+ * Parameters as above, but for
+ *
+ * @param xTap between taps of a row, yTap of a column
+ * @param w    int8[panels][5][8][2]: of taps (row, column) (0, 0) with (1, 0), (0, 1) with (1, 1), (0, 2) with (1, 2), (2, 0) with (2, 1),
+ *             and 0 with that of (2, 2)
  */
 export function depthwise3x3(
   from: usize,
   rows: i32,
   columns: i32,
-  xStep: i32,
   yStep: i32,
   xTap: i32,
   yTap: i32,
@@ -121,42 +86,114 @@ export function depthwise3x3(
   panelPitch: i32,
   panels: i32,
 ): void {
-  for (let n = 0; n < panels; n++, from += 8, w += 72, bias += 32, acc += panelPitch) {
+  // 4 channels at a time: their weights and sums are what the vector registers hold.
+  for (let n = 0; n < panels; n++, w += 64, acc += panelPitch - 32) {
+    for (const second = w + 16; w < second; w += 8, bias += 16, from += 4, acc += 16) {
+      const b = v128.load(bias);
+      const left = v128.load8x8_s(w);
+      const middle = v128.load8x8_s(w, 16);
+      const right = v128.load8x8_s(w, 32);
+      const lower = v128.load8x8_s(w, 48);
+      const corner = v128.load8x8_s(w, 64);
+      let to = acc;
+      for (let y = 0, row = from; y < rows; y++, row += yStep) {
+        let p0 = row;
+        let p1 = p0 + yTap;
+        let p2 = p1 + yTap;
+        let last = v128.load8x8_s(p2);
+        let c = dotAdd(b, low(v128.load8x8_s(p0), v128.load8x8_s(p1)), left);
+        p0 += xTap;
+        p1 += xTap;
+        p2 += xTap;
+        let next = v128.load8x8_s(p2);
+        let upper = low(v128.load8x8_s(p0), v128.load8x8_s(p1));
+        // Sums of the output that ends with the next column, and of the one after.
+        c = dotAdd(dotAdd(c, upper, middle), low(last, next), lower);
+        let d = dotAdd(b, upper, left);
+        last = next;
+        for (const end = to + (columns << 5); to < end; to += 32) {
+          p0 += xTap;
+          p1 += xTap;
+          p2 += xTap;
+          next = v128.load8x8_s(p2);
+          upper = low(v128.load8x8_s(p0), v128.load8x8_s(p1));
+          const third = low(last, next);
+          v128.store(to, dotAdd(dotAdd(c, upper, right), third, corner));
+          c = dotAdd(dotAdd(d, upper, middle), third, lower);
+          d = dotAdd(b, upper, left);
+          last = next;
+        }
+      }
+    }
+  }
+}
+
+/**
+ * The 3×3 window where windows are two taps apart.
+ *
+ * @param w int8[panels][5][8][2] as above, the last (2, 2) with 0
+ */
+export function depthwise3x3Strided(
+  from: usize,
+  rows: i32,
+  columns: i32,
+  yStep: i32,
+  xTap: i32,
+  yTap: i32,
+  w: usize,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
+): void {
+  for (let n = 0; n < panels; n++, from += 8, w += 80, bias += 32, acc += panelPitch) {
     const b0 = v128.load(bias);
     const b1 = v128.load(bias, 16);
-    const w0 = v128.load8x8_s(w);
-    const w1 = v128.load8x8_s(w, 8);
-    const w2 = v128.load8x8_s(w, 16);
-    const w3 = v128.load8x8_s(w, 24);
-    const w4 = v128.load8x8_s(w, 32);
-    const w5 = v128.load8x8_s(w, 40);
-    const w6 = v128.load8x8_s(w, 48);
-    const w7 = v128.load8x8_s(w, 56);
-    const w8 = v128.load8x8_s(w, 64);
+    const left0 = v128.load8x8_s(w);
+    const left1 = v128.load8x8_s(w, 8);
+    const middle0 = v128.load8x8_s(w, 16);
+    const middle1 = v128.load8x8_s(w, 24);
+    const right0 = v128.load8x8_s(w, 32);
+    const right1 = v128.load8x8_s(w, 40);
+    const lower0 = v128.load8x8_s(w, 48);
+    const lower1 = v128.load8x8_s(w, 56);
+    const corner0 = v128.load8x8_s(w, 64);
+    const corner1 = v128.load8x8_s(w, 72);
     let to = acc;
-    for (let y = 0, row = from; y < rows; y++, row += yStep) {
-      let r0 = row;
-      let r1 = row + yTap;
-      let r2 = r1 + yTap;
-      for (let x = 0; x < columns; x++, to += 32) {
-        let pair = i16x8.add(i16x8.mul(v128.load8x8_s(r0), w0), i16x8.mul(v128.load8x8_s(r0 + xTap), w1));
-        let c0 = i32x4.add(b0, i32x4.extend_low_i16x8_s(pair));
-        let c1 = i32x4.add(b1, i32x4.extend_high_i16x8_s(pair));
-        pair = i16x8.add(i16x8.mul(v128.load8x8_s(r0 + xTap * 2), w2), i16x8.mul(v128.load8x8_s(r1), w3));
-        c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(pair));
-        c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(pair));
-        pair = i16x8.add(i16x8.mul(v128.load8x8_s(r1 + xTap), w4), i16x8.mul(v128.load8x8_s(r1 + xTap * 2), w5));
-        c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(pair));
-        c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(pair));
-        pair = i16x8.add(i16x8.mul(v128.load8x8_s(r2), w6), i16x8.mul(v128.load8x8_s(r2 + xTap), w7));
-        c0 = i32x4.add(c0, i32x4.extend_low_i16x8_s(pair));
-        c1 = i32x4.add(c1, i32x4.extend_high_i16x8_s(pair));
-        pair = i16x8.mul(v128.load8x8_s(r2 + xTap * 2), w8);
-        v128.store(to, i32x4.add(c0, i32x4.extend_low_i16x8_s(pair)));
-        v128.store(to, i32x4.add(c1, i32x4.extend_high_i16x8_s(pair)), 16);
-        r0 += xStep;
-        r1 += xStep;
-        r2 += xStep;
+    for (let y = 0, r0 = from; y < rows; y++, r0 += yStep) {
+      let p0 = r0;
+      let p1 = p0 + yTap;
+      let p2 = p1 + yTap;
+      let a = v128.load8x8_s(p0);
+      let b = v128.load8x8_s(p1);
+      let c0 = dotAdd(b0, low(a, b), left0);
+      let c1 = dotAdd(b1, high(a, b), left1);
+      let e = v128.load8x8_s(p2);
+      for (const end = to + (columns << 5); to < end; to += 32) {
+        // The odd column.
+        p0 += xTap;
+        p1 += xTap;
+        p2 += xTap;
+        a = v128.load8x8_s(p0);
+        b = v128.load8x8_s(p1);
+        c0 = dotAdd(c0, low(a, b), middle0);
+        c1 = dotAdd(c1, high(a, b), middle1);
+        a = v128.load8x8_s(p2);
+        c0 = dotAdd(c0, low(e, a), lower0);
+        c1 = dotAdd(c1, high(e, a), lower1);
+        // The even one, which the next output begins with.
+        p0 += xTap;
+        p1 += xTap;
+        p2 += xTap;
+        a = v128.load8x8_s(p0);
+        b = v128.load8x8_s(p1);
+        e = v128.load8x8_s(p2);
+        let upper = low(a, b);
+        v128.store(to, dotAdd(dotAdd(c0, upper, right0), low(e, e), corner0));
+        c0 = dotAdd(b0, upper, left0);
+        upper = high(a, b);
+        v128.store(to, dotAdd(dotAdd(c1, upper, right1), high(e, e), corner1), 16);
+        c1 = dotAdd(b1, upper, left1);
       }
     }
   }

@@ -59,7 +59,7 @@ export function add(
         mask,
         one,
       );
-      const codes = toCodes(r0, r1, zeros, low, high);
+      const codes = i8x16.min_s(i8x16.max_s(toCodes(r0, r1, zeros), low), high);
       if (n - i >= 8) v128.store64_lane(out, codes, 0);
       else storeBytes(out, codes, n - i);
     }
@@ -107,7 +107,7 @@ export function mul(
       const p1 = i32x4.shl(i32x4.extmul_high_i16x8_s(da, db), lift);
       const r0 = roundEven(i64x2.extmul_low_i32x4_s(p0, factor), i64x2.extmul_high_i32x4_s(p0, factor), half, shift, mask, one);
       const r1 = roundEven(i64x2.extmul_low_i32x4_s(p1, factor), i64x2.extmul_high_i32x4_s(p1, factor), half, shift, mask, one);
-      const codes = toCodes(r0, r1, zeros, low, high);
+      const codes = i8x16.min_s(i8x16.max_s(toCodes(r0, r1, zeros), low), high);
       if (n - i >= 8) v128.store64_lane(out, codes, 0);
       else storeBytes(out, codes, n - i);
     }

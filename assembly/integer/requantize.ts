@@ -1,18 +1,20 @@
-// Epilogues: int32 accumulators in panels of 8 channels → codes. The accumulators come through memory on purpose: in V8 the register
-// pressure of an epilogue in the same function reaches back into the k loop and halves it.
+// Epilogues: int32 accumulators in panels of 8 channels → codes, saturated to int8. The accumulators come through memory on purpose: in V8
+// the register pressure of an epilogue in the same function reaches back into the k loop and halves it.
 //
-// The vector forms need one rounding shift t ≥ 32 for all channels. The caller makes it so: q · 2^−tᶜ = before · multiplier · 2^−t
+// The vector forms need one rounding shift t > 32 for all channels. The caller makes it so: q · 2^−tᶜ = before · multiplier · 2^−t
 // with a power of two `before` by which the accumulator is multiplied first (it knows the accumulator's bound, so this is exact).
-import { roundEven, roundUp, storeBytes, toCodes } from "../simd/lanes";
+import { roundEven, toCodes } from "../simd/lanes";
 
 /**
- * y = zero + round(acc · before · multiplier · 2^−t), halves towards +∞, clamped to [lo, hi].
+ * y = zero + round(acc · before · multiplier · 2^−t), halves towards +∞. Low words of the products do not count, and the half brings the
+ * zero point with it.
  *
- * @param acc        int32[channels / 8][…pixels][8]; panelPitch bytes between panels
+ * @param acc        int32[channels / 8][…pixels][8]; panelPitch bytes between panels; overwritten where a panel is partial
  * @param out        int8[pixels][pitch]
+ * @param pixels     at least 1
  * @param channels   written per pixel; the last panel may be partial
  * @param constants  per panel: before int32[8], multiplier int32[8]; |acc · before| < 2³¹
- * @param t          in [32, 62]
+ * @param t          in [33, 54]
  */
 export function requantizeSingle(
   acc: usize,
@@ -24,77 +26,43 @@ export function requantizeSingle(
   constants: usize,
   t: i32,
   zero: i32,
-  lo: i32,
-  hi: i32,
 ): void {
-  const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
-  const zeros = i16x8.splat(<i16>zero);
-  const low = i8x16.splat(<i8>lo);
-  const high = i8x16.splat(<i8>hi);
+  const half = i32x4.splat((zero << shift) + (1 << (shift - 1)));
   for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, constants += 64) {
     const b0 = v128.load(constants);
     const b1 = v128.load(constants, 16);
     const q0 = v128.load(constants, 32);
     const q1 = v128.load(constants, 48);
+    const whole = channels - c >= 8;
+    const step = whole ? pitch : 32;
     let from = acc;
-    let to = out;
-    for (let p = 0; p < pixels; p++, from += 32, to += pitch) {
-      const x0 = i32x4.mul(v128.load(from), b0);
-      const x1 = i32x4.mul(v128.load(from, 16), b1);
-      const r0 = roundUp(i64x2.extmul_low_i32x4_s(x0, q0), i64x2.extmul_high_i32x4_s(x0, q0), half, shift);
-      const r1 = roundUp(i64x2.extmul_low_i32x4_s(x1, q1), i64x2.extmul_high_i32x4_s(x1, q1), half, shift);
-      const codes = toCodes(r0, r1, zeros, low, high);
-      if (channels - c >= 8) v128.store64_lane(to, codes, 0);
-      else storeBytes(to, codes, channels - c);
-    }
+    let to = whole ? out : acc;
+    const end = acc + (pixels << 5);
+    do {
+      const r0 = i32x4.shr_s(i32x4.add(highWords(i32x4.mul(v128.load(from), b0), q0), half), shift);
+      const r1 = i32x4.shr_s(i32x4.add(highWords(i32x4.mul(v128.load(from, 16), b1), q1), half), shift);
+      const codes = i16x8.narrow_i32x4_s(r0, r1);
+      v128.store64_lane(to, i8x16.narrow_i16x8_s(codes, codes), 0);
+      from += 32;
+      to += step;
+    } while (from != end);
+    if (!whole) scatter(acc, out, pitch, pixels, channels - c);
   }
 }
 
-/**
- * The same for t = 48: results are the high 16 bits of the products, and the half, 2¹⁵ of a high word, brings the zero point with it.
- * Where it can be had this is the fastest form: shifts by a variable go through a scalar register.
- *
- * @param constants per panel: before int32[8], multiplier int32[8]; |acc · before| < 2³⁰
- */
-export function requantizeHigh(
-  acc: usize,
-  panelPitch: i32,
-  out: usize,
-  pitch: i32,
-  pixels: i32,
-  channels: i32,
-  constants: usize,
-  zero: i32,
-  lo: i32,
-  hi: i32,
-): void {
-  const half = i32x4.splat((zero << 16) + 0x8000);
-  const low = i8x16.splat(<i8>lo);
-  const high = i8x16.splat(<i8>hi);
-  for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, constants += 64) {
-    const b0 = v128.load(constants);
-    const b1 = v128.load(constants, 16);
-    const q0 = v128.load(constants, 32);
-    const q1 = v128.load(constants, 48);
-    let from = acc;
-    let to = out;
-    for (let p = 0; p < pixels; p++, from += 32, to += pitch) {
-      const words = i16x8.narrow_i32x4_s(highHalf(v128.load(from), b0, q0, half), highHalf(v128.load(from, 16), b1, q1, half));
-      const codes = i8x16.min_s(i8x16.max_s(i8x16.narrow_i16x8_s(words, words), low), high);
-      if (channels - c >= 8) v128.store64_lane(to, codes, 0);
-      else storeBytes(to, codes, channels - c);
-    }
+function highWords(x: v128, q: v128): v128 {
+  return v128.shuffle<i32>(i64x2.extmul_low_i32x4_s(x, q), i64x2.extmul_high_i32x4_s(x, q), 1, 3, 5, 7);
+}
+
+/** The codes of a partial panel, which were stored 32 bytes apart so as not to touch their neighbours', to where they belong. */
+export function scatter(from: usize, to: usize, pitch: i32, pixels: i32, lanes: i32): void {
+  for (let p = 0; p < pixels; p++, from += 32, to += pitch) {
+    for (let i = 0; i < lanes; i++) store<u8>(to + i, load<u8>(from + i));
   }
 }
 
-function highHalf(acc: v128, before: v128, q: v128, half: v128): v128 {
-  const x = i32x4.mul(acc, before);
-  const high = v128.shuffle<i32>(i64x2.extmul_low_i32x4_s(x, q), i64x2.extmul_high_i32x4_s(x, q), 1, 3, 5, 7);
-  return i32x4.shr_s(i32x4.add(high, half), 16);
-}
-
-/** The same as requantizeSingle, halves to even. */
+/** The same with halves to even. @param t in [32, 62] */
 export function requantizeEven(
   acc: usize,
   panelPitch: i32,
@@ -105,32 +73,32 @@ export function requantizeEven(
   constants: usize,
   t: i32,
   zero: i32,
-  lo: i32,
-  hi: i32,
 ): void {
   const half = i64x2.splat((<i64>1) << (t - 1));
   const shift = t - 32;
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
   const zeros = i16x8.splat(<i16>zero);
-  const low = i8x16.splat(<i8>lo);
-  const high = i8x16.splat(<i8>hi);
   for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, constants += 64) {
     const b0 = v128.load(constants);
     const b1 = v128.load(constants, 16);
     const q0 = v128.load(constants, 32);
     const q1 = v128.load(constants, 48);
+    const whole = channels - c >= 8;
+    const step = whole ? pitch : 32;
     let from = acc;
-    let to = out;
-    for (let p = 0; p < pixels; p++, from += 32, to += pitch) {
+    let to = whole ? out : acc;
+    const end = acc + (pixels << 5);
+    do {
       const x0 = i32x4.mul(v128.load(from), b0);
       const x1 = i32x4.mul(v128.load(from, 16), b1);
       const r0 = roundEven(i64x2.extmul_low_i32x4_s(x0, q0), i64x2.extmul_high_i32x4_s(x0, q0), half, shift, mask, one);
       const r1 = roundEven(i64x2.extmul_low_i32x4_s(x1, q1), i64x2.extmul_high_i32x4_s(x1, q1), half, shift, mask, one);
-      const codes = toCodes(r0, r1, zeros, low, high);
-      if (channels - c >= 8) v128.store64_lane(to, codes, 0);
-      else storeBytes(to, codes, channels - c);
-    }
+      v128.store64_lane(to, toCodes(r0, r1, zeros), 0);
+      from += 32;
+      to += step;
+    } while (from != end);
+    if (!whole) scatter(acc, out, pitch, pixels, channels - c);
   }
 }
 
@@ -150,8 +118,6 @@ export function requantizeAny(
   constants: usize,
   mode: i32,
   zero: i32,
-  lo: i32,
-  hi: i32,
 ): void {
   for (let c = 0; c < channels; c++) {
     const lane = (c & 7) << 2;
@@ -162,8 +128,19 @@ export function requantizeAny(
     for (let p = 0, to = out + c; p < pixels; p++, from += 32, to += pitch) {
       const x = load<i32>(from);
       const r = mode == 2 ? <i64>twice(x, <i32>q, 31 - t) : mode == 1 ? shiftUp(<i64>x * q, t) : shiftEven(<i64>x * q, t);
-      store<i8>(to, <i8>min(max(r + zero, <i64>lo), <i64>hi));
+      store<i8>(to, saturate(r + zero));
     }
+  }
+}
+
+export function saturate(r: i64): i8 {
+  return <i8>min(max(r, <i64>-128), <i64>127);
+}
+
+/** min(max(code, lo), hi) of what an epilogue has written. @param out int8[pixels][pitch], channels of each pixel */
+export function clampCodes(out: usize, pitch: i32, pixels: i32, channels: i32, lo: i32, hi: i32): void {
+  for (let p = 0; p < pixels; p++, out += pitch) {
+    for (let c = 0; c < channels; c++) store<i8>(out + c, <i8>min(max(<i32>load<i8>(out + c), lo), hi));
   }
 }
 

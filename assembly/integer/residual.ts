@@ -1,12 +1,14 @@
 // Epilogues that add a residual branch before the one rounding, in 64 bits, and the epilogue that keeps accumulators.
-import { roundEven, storeBytes, toCodes } from "../simd/lanes";
-import { shiftEven } from "./requantize";
+import { roundEven, toCodes } from "../simd/lanes";
+import { saturate, scatter, shiftEven } from "./requantize";
 
 /**
- * y = zero + round_even((acc · before · q1 + (r << lift) · q2) · 2^−t), clamped; r = code − residualZero.
+ * y = zero + round_even((acc · q1 + (r << lift) · q2) · 2^−t), saturated to int8; r = code − residualZero.
  *
+ * @param acc       int32[channels / 8][…pixels][8]; overwritten where a panel is partial
+ * @param pixels    at least 1
  * @param residual  int8[pixels][residualPitch]
- * @param constants per panel: before, q1, q2, int32[8] each; |acc · before| < 2³¹
+ * @param constants per panel: q1, q2, int32[8] each
  * @param t         in [32, 62]; the sum and 2^(t−1) stay below 2⁶³ together
  * @param lift      in [0, 22]
  */
@@ -20,8 +22,6 @@ export function residualCodes(
   constants: usize,
   t: i32,
   zero: i32,
-  lo: i32,
-  hi: i32,
   residual: usize,
   residualPitch: i32,
   residualZero: i32,
@@ -32,21 +32,25 @@ export function residualCodes(
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
   const zeros = i16x8.splat(<i16>zero);
-  const low = i8x16.splat(<i8>lo);
-  const high = i8x16.splat(<i8>hi);
   const residualZeros = i16x8.splat(<i16>residualZero);
-  for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, residual += 8, constants += 96) {
+  const factor = i32x4.splat(1 << lift);
+  for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, residual += 8, constants += 64) {
+    const whole = channels - c >= 8;
+    const step = whole ? pitch : 32;
     let from = acc;
-    let to = out;
+    let to = whole ? out : acc;
     let other = residual;
-    for (let p = 0; p < pixels; p++, from += 32, to += pitch, other += residualPitch) {
+    const end = acc + (pixels << 5);
+    do {
       const r = i16x8.sub(v128.load8x8_s(other), residualZeros);
-      const r0 = sumEven(v128.load(from), constants, i32x4.shl(i32x4.extend_low_i16x8_s(r), lift), half, shift, mask, one);
-      const r1 = sumEven(v128.load(from, 16), constants + 16, i32x4.shl(i32x4.extend_high_i16x8_s(r), lift), half, shift, mask, one);
-      const codes = toCodes(r0, r1, zeros, low, high);
-      if (channels - c >= 8) v128.store64_lane(to, codes, 0);
-      else storeBytes(to, codes, channels - c);
-    }
+      const r0 = sumEven(v128.load(from), constants, i32x4.mul(i32x4.extend_low_i16x8_s(r), factor), half, shift, mask, one);
+      const r1 = sumEven(v128.load(from, 16), constants + 16, i32x4.mul(i32x4.extend_high_i16x8_s(r), factor), half, shift, mask, one);
+      v128.store64_lane(to, toCodes(r0, r1, zeros), 0);
+      from += 32;
+      to += step;
+      other += residualPitch;
+    } while (from != end);
+    if (!whole) scatter(acc, out, pitch, pixels, channels - c);
   }
 }
 
@@ -65,8 +69,6 @@ export function residualAccumulators(
   constants: usize,
   t: i32,
   zero: i32,
-  lo: i32,
-  hi: i32,
   residual: usize,
   residualPitch: i32,
 ): void {
@@ -75,26 +77,28 @@ export function residualAccumulators(
   const mask = i32x4.splat((1 << shift) - 1);
   const one = i32x4.splat(1);
   const zeros = i16x8.splat(<i16>zero);
-  const low = i8x16.splat(<i8>lo);
-  const high = i8x16.splat(<i8>hi);
-  for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, residual += 32, constants += 96) {
+  for (let c = 0; c < channels; c += 8, acc += panelPitch, out += 8, residual += 32, constants += 64) {
+    const whole = channels - c >= 8;
+    const step = whole ? pitch : 32;
     let from = acc;
-    let to = out;
+    let to = whole ? out : acc;
     let other = residual;
-    for (let p = 0; p < pixels; p++, from += 32, to += pitch, other += residualPitch) {
+    const end = acc + (pixels << 5);
+    do {
       const r0 = sumEven(v128.load(from), constants, v128.load(other), half, shift, mask, one);
       const r1 = sumEven(v128.load(from, 16), constants + 16, v128.load(other, 16), half, shift, mask, one);
-      const codes = toCodes(r0, r1, zeros, low, high);
-      if (channels - c >= 8) v128.store64_lane(to, codes, 0);
-      else storeBytes(to, codes, channels - c);
-    }
+      v128.store64_lane(to, toCodes(r0, r1, zeros), 0);
+      from += 32;
+      to += step;
+      other += residualPitch;
+    } while (from != end);
+    if (!whole) scatter(acc, out, pitch, pixels, channels - c);
   }
 }
 
-function sumEven(acc: v128, constants: usize, r: v128, half: v128, shift: i32, mask: v128, one: v128): v128 {
-  const x = i32x4.mul(acc, v128.load(constants));
-  const q1 = v128.load(constants, 32);
-  const q2 = v128.load(constants, 64);
+function sumEven(x: v128, constants: usize, r: v128, half: v128, shift: i32, mask: v128, one: v128): v128 {
+  const q1 = v128.load(constants);
+  const q2 = v128.load(constants, 32);
   const p0 = i64x2.add(i64x2.extmul_low_i32x4_s(x, q1), i64x2.extmul_low_i32x4_s(r, q2));
   const p1 = i64x2.add(i64x2.extmul_high_i32x4_s(x, q1), i64x2.extmul_high_i32x4_s(r, q2));
   return roundEven(p0, p1, half, shift, mask, one);
@@ -117,8 +121,6 @@ export function residualAny(
   constants: usize,
   bits: i32,
   zero: i32,
-  lo: i32,
-  hi: i32,
   residual: usize,
   residualPitch: i32,
   residualZero: i32,
@@ -134,7 +136,7 @@ export function residualAny(
     for (let p = 0, to = out + c; p < pixels; p++, from += 32, to += pitch, other += residualPitch) {
       const r = (wide ? load<i32>(other) : <i32>load<i8>(other)) - residualZero;
       const y = shiftEven(<i64>load<i32>(from) * q1 + <i64>r * q2, bits) + zero;
-      store<i8>(to, <i8>min(max(y, <i64>lo), <i64>hi));
+      store<i8>(to, saturate(y));
     }
   }
 }

@@ -16,26 +16,18 @@ export function fillBytes(to: usize, value: v128, n: i32): void {
   for (const end = to + n; to < end; to += 16) v128.store(to, value);
 }
 
-/** Σ over 8 channels → 8 codes in the low half: saturate to int16, add the zero point, saturate to int8, clamp. */
-export function toCodes(r0: v128, r1: v128, zero: v128, lo: v128, hi: v128): v128 {
+/** Σ over 8 channels → 8 codes in the low half: saturate to int16, add the zero point, saturate to int8. */
+export function toCodes(r0: v128, r1: v128, zero: v128): v128 {
   const codes = i16x8.add_sat_s(i16x8.narrow_i32x4_s(r0, r1), zero);
-  return i8x16.min_s(i8x16.max_s(i8x16.narrow_i16x8_s(codes, codes), lo), hi);
+  return i8x16.narrow_i16x8_s(codes, codes);
 }
 
 /**
- * round(p · 2^−t) of four 64-bit sums (lanes 0, 1 in p0, 2, 3 in p1), halves towards +∞; t = 32 + shift.
- * Only high words move: i64x2.shr_s is several times slower than i32x4.shr_s on x86.
+ * round(p · 2^−t) of four 64-bit sums (lanes 0, 1 in p0, 2, 3 in p1), halves to even; t = 32 + shift. After adding one half, a tie is a
+ * sum whose low t bits are all zero; its result loses its lowest bit. Only high words are shifted: i64x2.shr_s is several times slower
+ * than i32x4.shr_s on x86.
  *
  * @param half 2^(t−1) in both lanes; |p| + half < 2⁶³
- */
-export function roundUp(p0: v128, p1: v128, half: v128, shift: i32): v128 {
-  const high = v128.shuffle<i32>(i64x2.add(p0, half), i64x2.add(p1, half), 1, 3, 5, 7);
-  return i32x4.shr_s(high, shift);
-}
-
-/**
- * The same, halves to even: after adding one half, a tie is a sum whose low t bits are all zero; its result loses its lowest bit.
- *
  * @param mask 2^shift − 1 in every lane
  * @param one  1 in every lane
  */

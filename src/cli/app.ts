@@ -5,6 +5,8 @@ import { evaluateCommand } from "./commands/evaluate.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { quantizeCommand } from "./commands/quantize.ts";
 import { runCommand } from "./commands/run.ts";
+import { sweepCommand } from "./commands/sweep.ts";
+import { workerCommand } from "./commands/worker.ts";
 import { exitCodes } from "./terminal.ts";
 
 const root = buildRouteMap({
@@ -12,6 +14,8 @@ const root = buildRouteMap({
     quantize: quantizeCommand,
     convert: convertCommand,
     evaluate: evaluateCommand,
+    sweep: sweepCommand,
+    worker: workerCommand,
     inspect: inspectCommand,
     run: runCommand,
     bench: benchCommand,

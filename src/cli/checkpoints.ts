@@ -1,11 +1,11 @@
 // A folder that a killed reconstruction continues from: what the run was made of, and one file for each part that is done.
 import { mkdir, stat } from "node:fs/promises";
+import type { PartStore } from "../checkpoints.ts";
 import type { Dataset } from "../data/index.ts";
 import { readSpread } from "../data/spread.ts";
 import { HalftoneError } from "../errors.ts";
-import type { Checkpoint, CheckpointStore } from "../reconstruct/reconstruct.ts";
 import { sha256 } from "../tasks/hash.ts";
-import { readText, writeWhole } from "./files.ts";
+import { readBytes, readText, writeWhole } from "./files.ts";
 
 /** Everything that a part's result depends on. */
 export interface RunIdentity {
@@ -25,7 +25,7 @@ type Manifest = Record<keyof typeof fields, string>;
  *
  * @throws HalftoneError OPTION_INVALID when it was written by a run of another model, data or options, naming which
  */
-export async function openCheckpoints(folder: string, identity: RunIdentity): Promise<CheckpointStore> {
+export async function openCheckpoints(folder: string, identity: RunIdentity): Promise<PartStore> {
   const manifest: Manifest = {
     model: await sha256(identity.model),
     data: await fingerprint(identity.dataset, Math.min(identity.samples, identity.dataset.length)),
@@ -35,12 +35,10 @@ export async function openCheckpoints(folder: string, identity: RunIdentity): Pr
   const path = `${folder}/run.json`;
   if (await exists(path)) refuseOthers(folder, JSON.parse(await readText(path)), manifest);
   else await writeWhole(path, `${JSON.stringify(manifest, null, 2)}\n`);
-  const fileOf = (part: number): string => `${folder}/part-${part}.json`;
+  const fileOf = (name: string): string => `${folder}/${name}`;
   return {
-    async load(part) {
-      return (await exists(fileOf(part))) ? parse(await readText(fileOf(part))) : undefined;
-    },
-    save: (part, checkpoint) => writeWhole(fileOf(part), serialize(checkpoint)),
+    get: async (name) => ((await exists(fileOf(name))) ? readBytes(fileOf(name)) : undefined),
+    put: (name, bytes) => writeWhole(fileOf(name), bytes),
   };
 }
 
@@ -71,35 +69,3 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-const pack = (values: Int8Array | Float32Array): string =>
-  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("base64");
-const unpack = (text: string): ArrayBuffer => Uint8Array.from(Buffer.from(text, "base64")).buffer;
-
-/** Numbers keep their bits: codes and float32 scales as base64, float64 step sizes in the shortest decimals that read back. */
-export function serialize({ weights, scales, undecided }: Checkpoint): string {
-  const rows = [...weights].map(([name, { codes, scale, levels }]) => [name, pack(codes), pack(scale), levels ? pack(levels) : null]);
-  return JSON.stringify({ weights: rows, scales: [...scales], undecided });
-}
-
-export function parse(text: string): Checkpoint {
-  const { weights, scales, undecided } = JSON.parse(text) as {
-    weights: [string, string, string, string | null][];
-    scales: [string, number][];
-    undecided: number;
-  };
-  return {
-    weights: new Map(
-      weights.map(([name, codes, scale, levels]) => [
-        name,
-        {
-          codes: new Int8Array(unpack(codes)),
-          scale: new Float32Array(unpack(scale)),
-          levels: levels === null ? undefined : new Int8Array(unpack(levels)),
-        },
-      ]),
-    ),
-    scales: new Map(scales),
-    undecided,
-  };
-}

@@ -26,7 +26,7 @@ export function parseCount(text: string): number {
   return value;
 }
 
-interface OptionalFlag<T> {
+export interface OptionalFlag<T> {
   readonly kind: "parsed";
   readonly parse: (text: string) => T;
   readonly optional: true;
@@ -34,7 +34,7 @@ interface OptionalFlag<T> {
   readonly brief: string;
 }
 
-const optional = <T>(parse: (text: string) => T, placeholder: string, brief: string): OptionalFlag<T> => ({
+export const optional = <T>(parse: (text: string) => T, placeholder: string, brief: string): OptionalFlag<T> => ({
   kind: "parsed",
   parse,
   optional: true,
@@ -53,7 +53,7 @@ export const preprocessFlags: {
   std: optional(String, "S[,S…]", "One number, or one for each channel"),
 };
 
-function parseInteger(text: string): number {
+export function parseInteger(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value)) throw new Error(`found '${text}', expected a whole number`);
   return value;

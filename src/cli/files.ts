@@ -1,4 +1,5 @@
 // The one room that touches the disk.
+import { randomUUID } from "node:crypto";
 import { access, constants, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Files } from "../data/index.ts";
@@ -71,7 +72,7 @@ export async function prepareFolder(path: string): Promise<void> {
  * @throws HalftoneError FILE_UNWRITABLE
  */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${process.pid}.partial`;
+  const temporary = `${path}.${randomUUID()}.partial`;
   try {
     await writeFile(temporary, content);
     await rename(temporary, path);

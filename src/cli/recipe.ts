@@ -47,7 +47,9 @@ const isOverride: Check = (value) => {
 /** A misspelt or impossible cell is told by the table of methods itself. */
 const isLearning: Check = (value) => {
   try {
-    chooseMethod({ method: "nearest", learning: value as LearningOptions, floatActivations: false });
+    const { budget, ...others } = value as LearningOptions;
+    chooseMethod({ method: "nearest", learning: others, floatActivations: false });
+    chooseMethod({ method: "auto", learning: { budget }, floatActivations: false });
     return true;
   } catch {
     return false;
@@ -101,8 +103,13 @@ export async function readRecipe(path: string): Promise<Partial<Recipe>> {
     if (error instanceof HalftoneError) throw error;
     throw new HalftoneError("OPTION_INVALID", path, "text that is not JSON", "a recipe as quantize writes it beside its outputs");
   }
+  return checkRecipe(recipe, path);
+}
+
+/** @throws HalftoneError OPTION_INVALID naming the field, at `path` */
+export function checkRecipe(recipe: unknown, path: string): Partial<Recipe> {
   if (typeof recipe !== "object" || recipe === null || Array.isArray(recipe))
-    throw new HalftoneError("OPTION_INVALID", path, JSON.stringify(recipe), "a JSON object of options");
+    throw new HalftoneError("OPTION_INVALID", path, JSON.stringify(recipe), "an object of options");
   for (const [key, value] of Object.entries(recipe)) {
     if (key === "preprocessing") {
       readPreprocessing(value, `${path}, field 'preprocessing'`);
@@ -146,8 +153,8 @@ function widthOf(text: string, wrong: (found: string, expected: string) => Halft
 export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): QuantizeOptions {
   const { preprocessing: _, ...fromFile } = recipe;
   const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, seed } = flags;
-  const { iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
-  const learning = given({ iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop });
+  const { budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
+  const learning = given({ budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop });
   const float = flags.activations === "float";
   const fromFlags: Partial<QuantizeOptions> = {
     samples,

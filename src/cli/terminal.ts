@@ -55,6 +55,16 @@ export function duration(seconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** "90s", "5m", "1h" → seconds */
+export function parseDuration(text: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text) ?? [];
+  const seconds = Number(digits) * secondsOf[unit ?? ""]!;
+  if (!(seconds > 0)) throw new Error(`found '${text}', expected a time such as 90s, 5m or 1h`);
+  return seconds;
+}
+
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`;
   return count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(2)} MB`;
@@ -78,26 +88,34 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
     .join("\n");
 }
 
+const interrupts = ["SIGINT", "SIGTERM"] as const;
+
 /**
  * Runs a command's body. A HalftoneError becomes one sentence (or one JSON object) and an exit code; anything else is our bug and
- * keeps its stack. Ctrl-C cancels through the signal; a second one ends the process.
+ * keeps its stack. Ctrl-C and SIGTERM cancel through the signal; a second one ends the process.
+ *
+ * @param cancelled what a cancelled run leaves behind, as a sentence
  */
-export async function guarded(flags: CommonFlags, body: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function guarded(
+  flags: CommonFlags,
+  body: (signal: AbortSignal) => Promise<void>,
+  cancelled: () => string = () => "Cancelled: no output was left half written.",
+): Promise<void> {
   const controller = new AbortController();
   const interrupt = (): void => {
     if (controller.signal.aborted) process.exit(130);
     controller.abort();
   };
-  process.on("SIGINT", interrupt);
+  for (const name of interrupts) process.on(name, interrupt);
   try {
     await body(controller.signal);
   } catch (error) {
     if (!(error instanceof HalftoneError)) throw error;
-    const cancelled = error.code === "CANCELLED" && controller.signal.aborted;
+    const wasCancelled = error.code === "CANCELLED" && controller.signal.aborted;
     if (flags.json) printJson({ error: error.toData() });
-    else process.stderr.write(`${cancelled ? "Cancelled: no output was left half written." : error.message}\n`);
+    else process.stderr.write(`${wasCancelled ? cancelled() : error.message}\n`);
     process.exitCode = error.code === "OPTION_INVALID" ? exitCodes.usage : exitCodes.failure;
   } finally {
-    process.off("SIGINT", interrupt);
+    for (const name of interrupts) process.off(name, interrupt);
   }
 }

@@ -80,7 +80,7 @@ function normalizeImage(stored: Image, preprocessing: Preprocessing, channels: n
     image = resize(image, height, width);
   }
   if (crop) image = centreCrop(image, crop, place);
-  const values = Float32Array.from(image.data);
+  const values = new Float32Array(image.data);
   normalize(values, image.channels, preprocessing, place);
   return { dims: [image.channels, image.height, image.width], values, label };
 }
@@ -103,9 +103,10 @@ function normalize(values: Float32Array, channels: number, { scale, mean, std }:
     const s = Math.fround(std[std.length === 1 ? 0 : c]!);
     for (let i = c * size; i < (c + 1) * size; i++) values[i] = Math.fround(Math.fround(values[i]! * scale) - m) / s;
   }
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0)
-    throw new HalftoneError("NOT_FINITE", `${place}, element ${at}`, `${values[at]} after scale, mean and std`, "finite numbers");
+  // A plain loop: a callback for each element would box each number, 2.4 MB of garbage a picture.
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isFinite(values[i]))
+      throw new HalftoneError("NOT_FINITE", `${place}, element ${i}`, `${values[i]} after scale, mean and std`, "finite numbers");
 }
 
 function readValues(bytes: Uint8Array, dtype: NpyType, count: number, place: string): Float32Array {

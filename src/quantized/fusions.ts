@@ -49,6 +49,17 @@ export function isWeighted(graph: Graph, node: GraphNode): boolean {
   return weightedOps.has(node.op) && graph.constants.has(node.inputs[1]!) && !graph.constants.has(node.inputs[0]!);
 }
 
+/** The constant that each weighted node adds to its output channels, and the node that reads it: itself, or the Add behind a MatMul. */
+export function findBiases(graph: Graph): Map<GraphNode, { readonly constant: string; readonly reader: GraphNode }> {
+  const found = new Map<GraphNode, { constant: string; reader: GraphNode }>();
+  for (const { anchor, nodes, bias } of findFusions(graph, "wide")) {
+    const constant = bias ?? anchor.inputs[2];
+    if (!isWeighted(graph, anchor) || !constant || !graph.constants.has(constant)) continue;
+    found.set(anchor, { constant, reader: nodes.find(({ inputs }) => inputs.includes(constant))! });
+  }
+  return found;
+}
+
 /** The clamp a node applies, or undefined. Clip's bounds must be constants. */
 export function clampOf(graph: Graph, node: GraphNode): Clamp | undefined {
   if (node.op === "Relu") return { min: 0, max: Number.POSITIVE_INFINITY };

@@ -32,6 +32,8 @@ export interface Override {
 /** Cells of the method's row that the user exchanges (docs: methods); what is absent stays as published. */
 export interface LearningOptions {
   readonly iterations?: number | undefined;
+  /** Seconds that learning may take, for methods that plan their steps by it (network/budget.ts): a number, never a clock. */
+  readonly budget?: number | undefined;
   /** Samples a step. */
   readonly batch?: number | undefined;
   /** Learning rate of roundings, and of the step sizes of activations (0: not learned). */

@@ -3,6 +3,7 @@
 // the scale of their sums, the mean into the bias, and what stands for x = 0 around a picture is the code nearest to the mean.
 import type { Preprocessing, SampleFormat } from "../data/types.ts";
 import type { Encoding } from "../formats/encoding.ts";
+import { encodeLinear } from "../formats/linear.ts";
 import { dequantizeWeights } from "../formats/weights.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { biasCode, biasScale } from "./bias.ts";
@@ -67,13 +68,8 @@ function scaledInputs(tensor: Tensor, node: GraphNode, gains: readonly number[])
 
 /**
  * The same network behind its gains, for methods that learn: its input is step · (v − mean), exact, its first weights are W · gain.
- * Samples are to be prepared with `preprocessing`.
  */
-export function behindGains(
-  quantized: Quantized,
-  pixels: PixelInput,
-  given: Preprocessing,
-): { quantized: Quantized; preprocessing: Preprocessing } {
+export function behindGains(quantized: Quantized, pixels: PixelInput): Quantized {
   const moved = new Set(pixels.values);
   const encoding: Encoding = {
     bits: 8,
@@ -83,18 +79,28 @@ export function behindGains(
     scaleKind: "real",
     zeroPoint: Int32Array.of(0),
   };
-  const activations = new Map([...quantized.activations].map(([value, own]) => [value, moved.has(value) ? encoding : own] as const));
   return {
-    quantized: {
-      ...quantized,
-      graph: withGains(quantized.graph, pixels),
-      // Nothing is rounded there: stored numbers are what codes count.
-      sites: quantized.sites.filter(({ value }) => !moved.has(value)),
-      activations,
-      weights: new Map([...quantized.weights, ...pixels.weights]),
-    },
-    preprocessing: { ...given, std: given.std.slice(0, 1) },
+    ...quantized,
+    graph: withGains(quantized.graph, pixels),
+    // Nothing is rounded there: stored numbers are what codes count.
+    sites: quantized.sites.filter(({ value }) => !moved.has(value)),
+    activations: new Map([...quantized.activations].map(([value, own]) => [value, moved.has(value) ? encoding : own] as const)),
+    weights: new Map([...quantized.weights, ...pixels.weights]),
+    biases: quantized.biases && new Map([...quantized.biases, ...(pixels.biases ?? [])]),
+    pixels: undefined,
   };
+}
+
+/** What prepares samples for it. */
+export const preparedBehindGains = (given: Preprocessing): Preprocessing => ({ ...given, std: given.std.slice(0, 1) });
+
+/** Samples of the network, [count, channels, …], as those of the one behind its gains. */
+export function valuesBehindGains({ dtype, dims, data }: Tensor, { gains }: PixelCodes): Tensor {
+  if (gains.every((gain) => gain === 1)) return { dtype, dims, data };
+  const channels = dims[1]!;
+  const plane = data.length / (dims[0]! * channels);
+  const inverse = gains.map((gain) => 1 / gain);
+  return { dtype, dims, data: (data as Float32Array).map((x, i) => x * ofChannel(inverse, Math.floor(i / plane) % channels)) };
 }
 
 function withGains(graph: Graph, pixels: PixelInput): Graph {
@@ -113,17 +119,12 @@ function withGains(graph: Graph, pixels: PixelInput): Graph {
 }
 
 /**
- * What was learned behind the gains, back in front of them.
+ * What was learned behind the gains, back in front of them. A QDQ file's weights are those, rounded to its own scales.
  *
- * @param learned made from `behindGains(quantized)`
- * @param encode  codes of real weights for a node that takes normalised numbers
+ * @param behind  what `behindGains` made of it
+ * @param learned the same with other codes
  */
-export function beforeGains(
-  quantized: Quantized,
-  pixels: PixelInput,
-  learned: Quantized,
-  encode: (node: GraphNode, reals: Tensor) => QuantizedWeight,
-): Quantized {
+export function beforeGains(quantized: Quantized, pixels: PixelInput, behind: Quantized, learned: Quantized): Quantized {
   const weights = new Map(learned.weights);
   const own = new Map<string, QuantizedWeight>();
   const biases = new Map(learned.biases);
@@ -132,7 +133,7 @@ export function beforeGains(
     if (!pixels.weights.has(node.name)) continue;
     const weight = learned.weights.get(node.name)!;
     own.set(node.name, weight);
-    const plain = pixels.gains.every((gain) => gain === 1) ? weight : encode(node, realWeights(node, weight, pixels));
+    const plain = rounded(quantized.weights.get(node.name)!, realWeights(node, weight, pixels), weight, pixels);
     weights.set(node.name, plain);
     const codes = biases.get(node.name);
     if (!codes) continue;
@@ -144,15 +145,23 @@ export function beforeGains(
       codes.map((code, o) => biasCode(code * biasScale(pixels.step, scaleOf(weight, o)), step, scaleOf(plain, o))),
     );
   }
+  const scales = new Map([...learned.activations, ...pixels.values.map((value) => [value, quantized.activations.get(value)!] as const)]);
   return {
     ...learned,
     graph: quantized.graph,
     sites: quantized.sites,
-    activations: new Map([...learned.activations, ...pixels.values.map((value) => [value, quantized.activations.get(value)!] as const)]),
+    activations: learned.activations === behind.activations ? quantized.activations : scales,
     weights,
-    biases,
+    biases: learned.biases && biases,
     pixels: { ...pixels, weights: own, biases: ownBiases },
   };
+}
+
+/** Where all gains are 1, learned codes are codes of W. */
+function rounded(before: QuantizedWeight, reals: Tensor, learned: QuantizedWeight, { gains }: PixelCodes): QuantizedWeight {
+  if (gains.every((gain) => gain === 1)) return learned;
+  const codes = encodeLinear(reals.data as Float32Array, before.dims, before.encoding, new Int8Array(before.codes.length));
+  return { ...before, codes };
 }
 
 /** What the codes of W · gain say of W. */

@@ -60,6 +60,21 @@ export interface Quantized {
   readonly provenance: Provenance;
 }
 
+/** What became of one part. Losses are means over the samples of Σ over channels of squares, everything hardened and quantized. */
+export interface PartReport {
+  readonly name: string;
+  readonly weights: readonly string[];
+  readonly lossBefore: number;
+  readonly lossAfter: number;
+  /** The same sum of the float output itself: what the losses are small against. */
+  readonly signal: number;
+  readonly elements: number;
+  /** Codes that are not the nearest ones. */
+  readonly moved: number;
+  /** Roundings that learning left open. */
+  readonly undecided: number;
+}
+
 /** Left out of comparisons between plans. */
 export interface Provenance {
   readonly source: string;
@@ -69,4 +84,6 @@ export interface Provenance {
   readonly seed: number;
   readonly preprocessing?: Preprocessing | undefined;
   readonly labels?: readonly string[] | undefined;
+  /** What learning made of each part. */
+  readonly parts?: readonly PartReport[] | undefined;
 }

@@ -16,6 +16,7 @@ const oneOf = (...names: readonly string[]): Check => [(value) => names.includes
 /** One row per cell. */
 const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   iterations: whole(0),
+  budget: [(value) => Number.isFinite(value) && (value as number) > 0, "a number of seconds"],
   batch: whole(1),
   rate: atLeast0,
   scaleRate: atLeast0,
@@ -29,7 +30,15 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
 };
 
 /** The cells that closed-form rows have; the others belong to learning in steps. */
-const gramCells: ReadonlySet<string> = new Set(["iterations", "rate", "lambda"]);
+const gramCells: readonly string[] = ["iterations", "rate", "lambda"];
+/** Those of rows that learn the network as a whole after that: their steps are its own. */
+const networkCells: readonly string[] = ["iterations", "budget", "batch"];
+
+/** Cells that a row has, where it has not all; a budget is for those that plan with it. */
+const cellsOf = ({ gram, network }: Method): readonly string[] => {
+  if (network) return networkCells;
+  return gram ? gramCells : Object.keys(checks).filter((name) => name !== "budget");
+};
 
 /**
  * The row of a method with the user's cells in it.
@@ -41,21 +50,22 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
   const rows: Readonly<Record<string, Method>> = presets;
   const row = Object.hasOwn(rows, name) ? rows[name] : undefined;
   if (!row) throw new HalftoneError("OPTION_INVALID", "--method", `'${name}'`, Object.keys(presets).join(", "));
+  const cells = cellsOf(row);
   for (const [key, value] of Object.entries(learning ?? {})) {
     const check = checks[key as keyof LearningOptions];
     if (!check) throw new HalftoneError("OPTION_INVALID", `learning option '${key}'`, "an unknown name", Object.keys(checks).join(", "));
     if (value !== undefined && !check[0](value)) throw new HalftoneError("OPTION_INVALID", `--${key}`, JSON.stringify(value), check[1]);
-    if (value !== undefined && row.gram && !gramCells.has(key)) {
+    if (value !== undefined && !cells.includes(key)) {
       throw new HalftoneError(
         "OPTION_INVALID",
         `--${key}`,
         `method ${name}`,
-        "a method that learns in steps",
-        `${name} takes ${[...gramCells].join(", ")}.`,
+        "a method with that cell",
+        `${name} takes ${cells.join(", ")}.`,
       );
     }
   }
-  const { scaleRate, objective, scope, drop, parametrization, ...schedule } = defined(learning ?? {});
+  const { scaleRate, objective, scope, drop, parametrization, budget, ...schedule } = defined(learning ?? {});
   const keep = drop === undefined ? undefined : 1 - drop;
   const { activations } = row;
   return {
@@ -64,6 +74,7 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
     objective: objective ? objectives[objective] : row.objective,
     parametrization: parametrization ?? row.parametrization,
     schedule: { ...row.schedule, ...schedule },
+    network: row.network && { ...row.network, ...defined({ budget, iterations: schedule.iterations, batch: schedule.batch }) },
     inputKeep: floatActivations ? 1 : (keep ?? row.inputKeep),
     activations:
       floatActivations || activations.kind === "float"

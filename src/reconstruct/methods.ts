@@ -42,6 +42,29 @@ export interface Schedule {
 }
 
 /** A row of the method table: every column can be overridden. */
+/** Learning rates at the start: of codes in steps of their grid, of all others as shares of what they are. */
+export interface Rates {
+  readonly codes: number;
+  readonly scales: number;
+  readonly biases: number;
+  readonly steps: number;
+}
+
+/** How a network is learned as a whole (network/distill.ts). */
+export interface NetworkMethod {
+  /** Seconds of the machine that network/budget.ts describes; or the number of steps itself. */
+  readonly budget: number;
+  readonly iterations?: number | undefined;
+  readonly batch: number;
+  readonly rates: Rates;
+  /** Of the answers' softmax. */
+  readonly temperature: number;
+  /** Weight of the errors at the ends of blocks, beside the answer's. */
+  readonly featureWeight: number;
+  /** Share of samples that are mixed with another one. */
+  readonly mix: number;
+}
+
 export interface Method {
   readonly parametrization: ParametrizationName;
   readonly objective: Objective;
@@ -52,6 +75,8 @@ export interface Method {
   readonly weightRange: WeightRange;
   /** Share of quantized elements in a unit's input while it learns; the others are the float network's. 1: the quantized prefix alone. */
   readonly inputKeep: number;
+  /** The network is learned as a whole after its parts. */
+  readonly network?: NetworkMethod | undefined;
   /** Codes from Gram matrices, without gradients: the cells of the schedule then stay unused. */
   readonly gram?: Partial<GramMethod> | undefined;
 }

@@ -40,20 +40,20 @@ export type OptimizerName = keyof typeof optimizers;
 
 /** A handful of parameters under an optimizer, in float64: scales of activations, exponents. */
 export class Moments {
-  readonly #mean: Float64Array;
-  readonly #square: Float64Array;
+  readonly mean: Float64Array;
+  readonly square: Float64Array;
 
   constructor(n: number) {
-    this.#mean = new Float64Array(n);
-    this.#square = new Float64Array(n);
+    this.mean = new Float64Array(n);
+    this.square = new Float64Array(n);
   }
 
   /** One step on `values`, in place: the plain reference of the `adamStep` kernel. */
   step(values: Float64Array | Float32Array, gradient: ArrayLike<number>, { size, root, floor }: StepNumbers): void {
     for (let i = 0; i < values.length; i++) {
       const g = gradient[i]!;
-      const m = (this.#mean[i] = beta1 * this.#mean[i]! + (1 - beta1) * g);
-      const v = (this.#square[i] = beta2 * this.#square[i]! + (1 - beta2) * g * g);
+      const m = (this.mean[i] = beta1 * this.mean[i]! + (1 - beta1) * g);
+      const v = (this.square[i] = beta2 * this.square[i]! + (1 - beta2) * g * g);
       values[i]! -= (size * m) / (root * Math.sqrt(v) + floor);
     }
   }

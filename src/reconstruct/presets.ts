@@ -1,6 +1,6 @@
 // One row per published method, with the settings of its released code. A row is data: no code may ask for a preset by name.
 import type { GramMethod } from "./gram/round.ts";
-import type { Method, Objective, ObjectiveName, Schedule } from "./methods.ts";
+import type { Method, NetworkMethod, Objective, ObjectiveName, Schedule } from "./methods.ts";
 import { defaultTemperature } from "./schedules.ts";
 
 const schedule: Schedule = {
@@ -23,6 +23,16 @@ export const objectives: Readonly<Record<ObjectiveName, Objective>> = {
 
 const squares = objectives.output;
 const float = { kind: "float" } as const;
+
+/** Settings of our own (docs: methods). */
+const whole: NetworkMethod = {
+  budget: 300,
+  batch: 16,
+  rates: { codes: 3e-3, scales: 1e-3, biases: 5e-3, steps: 2e-3 },
+  temperature: 4,
+  featureWeight: 1,
+  mix: 0.5,
+};
 
 const gramRow = (gram: Partial<GramMethod>): Method => ({
   parametrization: "nearest",
@@ -47,7 +57,8 @@ export type PresetName =
   | "nupes"
   | "gptq"
   | "gptq-descent"
-  | "gram-adaround";
+  | "gram-adaround"
+  | "auto";
 
 export const presets: Readonly<Record<PresetName, Method>> = {
   nearest: {
@@ -135,4 +146,6 @@ export const presets: Readonly<Record<PresetName, Method>> = {
   "gptq-descent": gramRow({ start: "gptq", sweeps: 20 }),
   /** AdaRound on the matrices: every step sees all samples, and none of them is touched. */
   "gram-adaround": gramRow({ start: "adaround", sweeps: 0 }),
+  /** Codes from matrices, then everything together: codes, scales, biases and step sizes, by what the float network answers. */
+  auto: { ...gramRow({ start: "gptq", sweeps: 20 }), network: whole },
 };

@@ -6,8 +6,9 @@ import type { Encoding } from "../formats/encoding.ts";
 import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
+import { beforeGains, behindGains, valuesBehindGains } from "../quantized/pixels.ts";
 import { movingOps } from "../quantized/sites.ts";
-import type { Quantized, QuantizedWeight } from "../quantized/types.ts";
+import type { PartReport, PixelInput, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
 import { type Crew, gradientsHere, gradientsOfCrew } from "./gradients.ts";
@@ -30,20 +31,7 @@ export interface SampleSource {
   read(first: number, count: number): Promise<Tensor>;
 }
 
-/** What became of one part. Losses are means over the samples of Σ over channels of squares, everything hardened and quantized. */
-export interface PartReport {
-  readonly name: string;
-  readonly weights: readonly string[];
-  readonly lossBefore: number;
-  readonly lossAfter: number;
-  /** The same sum of the float output itself: what the losses are small against. */
-  readonly signal: number;
-  readonly elements: number;
-  /** Codes that are not the nearest ones. */
-  readonly moved: number;
-  /** Roundings that learning left open. */
-  readonly undecided: number;
-}
+export type { PartReport };
 
 /** What a killed run continues from: a part's result. */
 export interface Checkpoint {
@@ -102,13 +90,23 @@ export async function reconstruct(
   method: Method,
   options: ReconstructOptions = {},
 ): Promise<Reconstruction> {
-  const run = new Run(quantized, samples, method, options);
+  const { pixels } = quantized;
+  const start = pixels ? behindGains(quantized, pixels) : quantized;
+  const source = pixels ? samplesBehindGains(samples, pixels) : samples;
+  const run = new Run(start, source, method, options);
   await run.readInputs();
   await run.readAnswers();
-  const parts = findParts(quantized.graph, method.scope);
+  const parts = findParts(start.graph, method.scope);
   for (const [index, part] of parts.entries()) await run.part(part, index, parts);
-  return { quantized: run.result(), parts: run.reports };
+  const learned = run.result();
+  return { quantized: pixels ? beforeGains(quantized, pixels, start, learned) : learned, parts: run.reports };
 }
+
+/** Samples of a network as those of the one behind its gains. */
+export const samplesBehindGains = (samples: SampleSource, pixels: PixelInput): SampleSource => ({
+  length: samples.length,
+  read: async (first, count) => valuesBehindGains(await samples.read(first, count), pixels),
+});
 
 class Run {
   readonly reports: PartReport[] = [];
@@ -245,7 +243,8 @@ class Run {
         return [value, scale === undefined ? encoding : { ...encoding, scale: Float32Array.of(scale) }];
       }),
     );
-    return { ...this.#quantized, weights: this.#weights, activations };
+    const provenance = { ...this.#quantized.provenance, parts: this.reports };
+    return { ...this.#quantized, weights: this.#weights, activations, provenance };
   }
 
   /** Groups all of whose quantizers stand in this part. */
@@ -401,7 +400,7 @@ class Run {
 }
 
 /** Where the integer program rounds an activation: sites that it has codes for, but not those that only move codes. */
-function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
+export function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
   const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
   return sites.flatMap(({ value, group, branch }): Quantizer[] => {
     const node = producer.get(value);

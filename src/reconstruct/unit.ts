@@ -1,6 +1,6 @@
 // A part of the network under a microscope: its weights in the caller's hands, its activations behind fake quantizers.
 import { createDifferentiable } from "../engine/reverse.ts";
-import type { DeviceTensor, Differentiable, Layout } from "../engine/types.ts";
+import type { DeviceTensor, Differentiable, DifferentiableOptions, Layout } from "../engine/types.ts";
 import { assert } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
 import { areKnown } from "../graph/dims.ts";
@@ -42,18 +42,20 @@ interface Piece {
 
 const own = <Row>(rows: ReadonlyMap<string, Row>, row: Row): ReadonlyMap<string, Row> => new Map([...rows, [fakeQuantizeOp, row]]);
 
-const tables = {
+/** The house's tables with fake quantizers in them. */
+export const tables: Required<Pick<DifferentiableOptions, "operators" | "forward" | "gradients">> = {
   operators: own(operators, fakeQuantize),
   forward: own(forwardKernels, fakeQuantizeForward),
   gradients: own(gradientKernels, fakeQuantizeGradient),
 };
 
-const weightName = (node: GraphNode): string => `${node.name}~weights`;
-const scaleName = (group: string): string => `${group}~scale`;
-const controlName = (value: string): string => `${value}~control`;
+/** Constants of an instrumented graph: a node's weights, a group's step size, a quantizer's control word. */
+export const weightName = (node: string): string => `${node}~weights`;
+export const scaleName = (group: string): string => `${group}~scale`;
+export const controlName = (value: string): string => `${value}~control`;
 
 /** The part as a graph of its own: each weight a constant of its own, a fake quantizer behind each quantized value. */
-function instrument(graph: Graph, part: Part, quantizers: readonly Quantizer[]): Graph {
+export function instrument(graph: Graph, part: Part, quantizers: readonly Quantizer[]): Graph {
   const sub = subgraph(graph, part.inputs, part.outputs);
   const byValue = new Map(quantizers.map((quantizer) => [quantizer.value, quantizer]));
   const constants = new Map(sub.constants);
@@ -65,8 +67,8 @@ function instrument(graph: Graph, part: Part, quantizers: readonly Quantizer[]):
   const nodes = sub.nodes.flatMap((node): GraphNode[] => {
     const inputs = [...node.inputs];
     if (isWeighted(graph, node)) {
-      add(weightName(node), constants.get(inputs[1]!)!);
-      inputs[1] = weightName(node);
+      add(weightName(node.name), constants.get(inputs[1]!)!);
+      inputs[1] = weightName(node.name);
     }
     const behind: GraphNode[] = [];
     const outputs = node.outputs.map((value) => {
@@ -116,10 +118,10 @@ export class Unit implements Home {
     this.engine = engine;
     this.quantizers = quantizers;
     this.weights = nodes.map((node) => {
-      const variable = engine.variable(weightName(node));
+      const variable = engine.variable(weightName(node.name));
       const elements = variable.dims.reduce((p, d) => p * d, 1);
       const gradient = engine.allocate(elements * 4);
-      this.#sums.set(weightName(node), { ...variable, ptr: gradient });
+      this.#sums.set(weightName(node.name), { ...variable, ptr: gradient });
       return { node, order: rowOrder(variable.dims, outputAxis(node)), elements, variable, gradient };
     });
     this.scales = new Map(learned.map((group) => [group, { dims: [1], layout: "row-major", ptr: engine.allocate(16) }]));
@@ -150,7 +152,7 @@ export class Unit implements Home {
     const groups = [...new Set(quantizers.map(({ group }) => group))];
     const engine = await createDifferentiable(instrument(graph, part, quantizers), {
       module,
-      parameters: [...weighted.map(weightName), ...learned.map(scaleName)],
+      parameters: [...weighted.map(({ name }) => weightName(name)), ...learned.map(scaleName)],
       variables: [...groups.map(scaleName), ...quantizers.map(({ value }) => controlName(value))],
       ...tables,
     });

@@ -6,11 +6,12 @@ import { codeHistogram } from "./codes.ts";
 import type { LayerRow } from "./layers.ts";
 
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
-const width = 960;
+export const width = 960;
 /** The page's colours, light or dark. */
-const colours = { accent: "var(--accent)", warm: "var(--warm)", quiet: "var(--line)" } as const;
+export const colours = { accent: "var(--accent)", warm: "var(--warm)", quiet: "var(--line)" } as const;
 
-function draw(what: string, options: Plot.PlotOptions): string {
+/** One plot as SVG text. @param what it shows, for those who do not see it */
+export function draw(what: string, options: Plot.PlotOptions): string {
   const style = { fontFamily: "inherit", color: "inherit", background: "none" };
   const svg = Plot.plot({ document: document as unknown as Document, style, ariaLabel: what, ...options });
   if (options.width === width) svg.classList.add("wide");

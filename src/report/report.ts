@@ -5,6 +5,7 @@ import type { Plan } from "../plan/types.ts";
 import type { Quantized } from "../quantized/types.ts";
 import { measureDrift } from "./drift.ts";
 import { type LayerRow, layerRows } from "./layers.ts";
+import { partsSection } from "./parts.ts";
 import { escaped, page, section, tableHtml, tiles } from "./page.ts";
 import { bytesPlot, codesPlot, sqnrPlot } from "./pictures.ts";
 import { type AnsweredSample, answeredSamples } from "./samples.ts";
@@ -21,6 +22,8 @@ export interface ReportInput {
   readonly preprocessing: Preprocessing;
   /** Size of the written program. */
   readonly planBytes: number | undefined;
+  /** Seconds that each learned part took. */
+  readonly partSeconds?: readonly number[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,6 +37,8 @@ export async function writeReport(input: ReportInput): Promise<string> {
   const { source, options } = quantized.provenance;
   const sections: string[] = [tiles(summary(input))];
   if (plan) sections.push(...(await comparison(input, plan)));
+  const { parts = [] } = quantized.provenance;
+  if (parts.length > 0) sections.push(partsSection(parts, input.partSeconds));
   const histograms = [...quantized.weights].map(
     ([name, weight]) => `<figure>${codesPlot(weight)}<figcaption>${escaped(name)}</figcaption></figure>`,
   );

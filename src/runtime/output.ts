@@ -58,6 +58,15 @@ export class OutputPort {
     return this.value.type === "int8" ? new Int8Array(size) : new Int32Array(size);
   }
 
+  /** A copy of one sample. One run is copied into an array that is not zeroed first. @param memory as in `read` */
+  take(memory: Codes): Codes {
+    const size = logicalElements(this.value);
+    if (this.rows.length === size && this.rows.stride === 1) return memory.slice(0, size);
+    const codes = this.allocate(1);
+    this.read(memory, codes, 0);
+    return codes;
+  }
+
   /** @param memory of the value's type, from its first element on */
   read(memory: Codes, codes: Codes, index: number): void {
     const first = index * logicalElements(this.value);

@@ -91,13 +91,9 @@ export class PlacedSession implements Session {
       runner.run(index);
       if (!whole.has(index)) continue;
       const port = new OutputPort(this.plan.values[this.plan.steps[index]!.output]!);
-      const codes = port.allocate(1);
-      port.read(this.view(port.value), codes, 0);
-      visit(index, port.tensor(codes, undefined));
+      visit(index, port.tensor(port.take(this.view(port.value)), undefined));
     }
-    const all = this.outputs.map((port) => port.allocate(1));
-    this.read(all, 0);
-    return this.named(all, samples[0]!.batched ? 1 : undefined);
+    return this.named(this.take(), samples[0]!.batched ? 1 : undefined);
   }
 
   profile(inputs: Inputs, rounds: number): number[] {
@@ -128,15 +124,28 @@ export class PlacedSession implements Session {
   private runSamples(inputs: Inputs, batched: boolean): Outputs {
     const samples = this.samples(inputs);
     const { count } = samples[0]!;
-    const codes = this.outputs.map((port) => port.allocate(count));
-    const runner = this.live();
-    const steps = this.plan.steps.length;
-    for (let i = 0; i < count; i++) {
-      this.write(samples, i);
-      for (let step = 0; step < steps; step++) runner.run(step);
-      this.read(codes, i);
+    const dims = batched || samples.some((s) => s.batched) ? count : undefined;
+    if (count === 1) {
+      this.runOne(samples, 0);
+      return this.named(this.take(), dims);
     }
-    return this.named(codes, batched || samples.some((s) => s.batched) ? count : undefined);
+    const codes = this.outputs.map((port) => port.allocate(count));
+    for (let i = 0; i < count; i++) {
+      this.runOne(samples, i);
+      for (const [k, port] of this.outputs.entries()) port.read(this.view(port.value), codes[k]!, i);
+    }
+    return this.named(codes, dims);
+  }
+
+  private runOne(samples: readonly Samples[], index: number): void {
+    const runner = this.live();
+    this.write(samples, index);
+    const steps = this.plan.steps.length;
+    for (let step = 0; step < steps; step++) runner.run(step);
+  }
+
+  private take(): (Int8Array | Int32Array)[] {
+    return this.outputs.map((port) => port.take(this.view(port.value)));
   }
 
   private live(): Runner {
@@ -201,10 +210,6 @@ export class PlacedSession implements Session {
   private write(samples: readonly Samples[], index: number): void {
     this.live();
     for (const [i, port] of this.inputs.entries()) port.write(samples[i]!, index, this.view(port.value) as Int8Array);
-  }
-
-  private read(codes: readonly (Int8Array | Int32Array)[], index: number): void {
-    for (const [i, port] of this.outputs.entries()) port.read(this.view(port.value), codes[i]!, index);
   }
 
   private named(codes: readonly (Int8Array | Int32Array)[], count: number | undefined): Outputs {

@@ -1,5 +1,3 @@
-import { throwIfAborted } from "../errors.ts";
-
 /** What a task may lean on besides its own inputs. Nothing of it enters a result: it only saves work. */
 export interface TaskContext {
   /** The task's shared inputs by hash. */
@@ -11,7 +9,7 @@ export interface TaskContext {
   /** Made once per worker and key, kept while it is among the few last used: a prepared engine, a session. */
   memo<T>(key: string, make: () => Promise<T>): Promise<T>;
   /**
-   * Lets cancellation through: call between samples. Costs next to nothing when called often.
+   * Shows that the task lives, and lets cancellation through: call between samples. Costs next to nothing when called often.
    * @throws HalftoneError CANCELLED
    */
   breathe(): Promise<void>;
@@ -24,8 +22,8 @@ const breathMilliseconds = 20;
 
 export interface ContextOptions {
   readonly signal?: (() => AbortSignal | undefined) | undefined;
-  /** Called at breaths, some 20 ms apart at least. */
-  readonly onBreath?: (() => void) | undefined;
+  /** What a breath does, at most every 20 ms. */
+  readonly onBreath?: (() => Promise<void> | void) | undefined;
   readonly state?: (() => unknown) | undefined;
 }
 
@@ -55,10 +53,8 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
     },
     async breathe() {
       if (performance.now() - lastBreath < breathMilliseconds) return;
-      options.onBreath?.();
-      await new Promise((resolve) => setTimeout(resolve));
+      await options.onBreath?.();
       lastBreath = performance.now();
-      throwIfAborted(options.signal?.(), "task");
     },
   };
 }

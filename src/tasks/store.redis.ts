@@ -3,7 +3,7 @@ import type { Store } from "./store.ts";
 /** What is asked of a Redis client. */
 export interface RedisClient {
   getBuffer(key: string): Promise<Uint8Array | null>;
-  set(key: string, value: Uint8Array | string, expire: "EX", seconds: number): Promise<unknown>;
+  setex(key: string, seconds: number, value: Buffer | string): Promise<unknown>;
   expire(key: string, seconds: number): Promise<number>;
 }
 
@@ -38,8 +38,8 @@ export function redisStore(client: RedisClient, prefix: string, size: number = c
     },
     async put(name, bytes) {
       const pieces = Math.ceil(bytes.length / size);
-      for (let i = 0; i < pieces; i++) await client.set(key(name, i), Buffer.from(bytes.subarray(i * size, (i + 1) * size)), "EX", seconds);
-      await client.set(key(name), String(pieces), "EX", seconds);
+      for (let i = 0; i < pieces; i++) await client.setex(key(name, i), seconds, Buffer.from(bytes.subarray(i * size, (i + 1) * size)));
+      await client.setex(key(name), seconds, String(pieces));
     },
     async has(name) {
       const pieces = await count(name);

@@ -1,5 +1,2 @@
 export const hasChromium: boolean;
-export function visit(
-  fileOf: (url: string) => string | Uint8Array | undefined | Promise<string | Uint8Array | undefined>,
-  options?: { readonly isolated?: boolean; readonly timeout?: number },
-): Promise<string>;
+export { visit } from "./visit.mjs";

@@ -4,13 +4,14 @@ import type { Preprocessing } from "../../src/data/types.ts";
 import { createEngine } from "../../src/engine/index.ts";
 import { prepare } from "../../src/graph/prepare.ts";
 import type { Graph } from "../../src/graph/types.ts";
+import { dequantizeWeights } from "../../src/formats/weights.ts";
 import { interpretPlan } from "../../src/lower/interpret.ts";
 import { lower } from "../../src/lower/lower.ts";
 import type { ConvStep, Plan } from "../../src/plan/types.ts";
 import { decodedWeights } from "../../src/plan/weights.ts";
 import { encodeGraph } from "../../src/quantize.ts";
 import { defaultOptions, type QuantizeOptions } from "../../src/quantized/options.ts";
-import { beforeGains, behindGains, pixelCodes } from "../../src/quantized/pixels.ts";
+import { beforeGains, behindGains, pixelCodes, preparedBehindGains, valuesBehindGains } from "../../src/quantized/pixels.ts";
 import type { Quantized } from "../../src/quantized/types.ts";
 import { Histogram } from "../../src/ranges/histogram.ts";
 import { Observer } from "../../src/ranges/observe.ts";
@@ -175,28 +176,30 @@ test("samples that are not stored in 8 bits are no pixels; signed ones count fro
 test("what is learned behind the gains is what the program multiplies with, and comes back as weights for normalised numbers", async () => {
   const quantized = await quantizePixels(padded);
   const pixels = quantized.pixels!;
-  const behind = behindGains(quantized, pixels, preprocessing);
-  // The same network, on numbers prepared with one std.
+  const behind = behindGains(quantized, pixels);
+  // The same network, on numbers prepared with one std, or divided by their gain.
   const v = picture(3, 3 * 72);
-  const run = async (graph: Graph, given: Preprocessing): Promise<Float32Array> => {
-    const data = normalised(v, given);
+  const run = async (graph: Graph, data: Float32Array): Promise<Float32Array> => {
     const engine = await createEngine(graph);
     return engine.run(new Map([["x", { dtype: "float32", dims: [1, 3, 9, 8], data }]])).get("y")!.data as Float32Array;
   };
-  const [own, moved] = [await run(quantized.graph, preprocessing), await run(behind.quantized.graph, behind.preprocessing)];
-  for (const [i, y] of own.entries()) expect(moved[i]!).toBeCloseTo(y, 4);
+  const data = normalised(v, preprocessing);
+  const moved = normalised(v, preparedBehindGains(preprocessing));
+  const own = await run(quantized.graph, data);
+  for (const [i, y] of (await run(behind.graph, moved)).entries()) expect(y).toBeCloseTo(own[i]!, 4);
+  const divided = valuesBehindGains({ dtype: "float32", dims: [1, 3, 9, 8], data }, pixels).data as Float32Array;
+  for (const [i, x] of divided.entries()) expect(x).toBeCloseTo(moved[i]!, 5);
 
   const name = padded.nodes[0]!.name;
-  const weight = behind.quantized.weights.get(name)!;
-  const learned = { ...behind.quantized, weights: new Map([[name, { ...weight, codes: weight.codes.map((c) => (c > 0 ? c - 1 : c)) }]]) };
-  let reals: Float32Array | undefined;
-  const back = beforeGains(quantized, pixels, learned, (_, tensor) => {
-    reals = tensor.data as Float32Array;
-    return quantized.weights.get(name)!;
-  });
+  const weight = behind.weights.get(name)!;
+  const learned = { ...behind, weights: new Map([[name, { ...weight, codes: weight.codes.map((c) => (c > 0 ? c - 1 : c)) }]]) };
+  const back = beforeGains(quantized, pixels, behind, learned);
   expect(back.pixels!.weights.get(name)).toBe(learned.weights.get(name));
   expect(back.graph).toBe(quantized.graph);
   expect(back.sites).toBe(quantized.sites);
+  const plain = back.weights.get(name)!;
+  expect(plain.encoding).toBe(quantized.weights.get(name)!.encoding);
+  const reals = dequantizeWeights(plain).data as Float32Array;
   const original = quantized.graph.constants.get("w")!.data as Float32Array;
-  for (const [i, x] of original.entries()) expect(Math.abs(reals![i]! - x)).toBeLessThan(0.05);
+  for (const [i, x] of original.entries()) expect(Math.abs(reals[i]! - x)).toBeLessThan(0.05);
 });

@@ -11,7 +11,11 @@ import { type LayerDrift, measureDrift } from "../../report/drift.ts";
 import { constantBytesOf } from "../../report/layers.ts";
 import { Twins } from "../../report/twins.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
+import { isWeighted } from "../../quantized/fusions.ts";
+import type { PartReport } from "../../quantized/types.ts";
+import { findParts } from "../../reconstruct/scopes.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
+import { partCells } from "../parts.ts";
 import { pixelText } from "../pixels.ts";
 import { bytes, guarded, printJson, say, table } from "../terminal.ts";
 import type { InspectFlags } from "./inspect.ts";
@@ -54,8 +58,12 @@ function showGraph(graph: Graph, path: string, json: boolean): void {
       parameters,
     };
   });
+  const blocks = findParts(graph, "block").map(({ name, nodes, inputs, outputs }) => {
+    const layers = nodes.filter((node) => isWeighted(graph, node)).map((node) => node.name);
+    return { name, layers, inputs, outputs, shape: outputs.map((value) => shapeText(graph.facts.get(value)?.dims)) };
+  });
   if (json) {
-    printJson({ file: path, inputs: ports(graph, graph.inputs), outputs: ports(graph, graph.outputs), units });
+    printJson({ file: path, inputs: ports(graph, graph.inputs), outputs: ports(graph, graph.outputs), units, blocks });
     return;
   }
   say("file", path);
@@ -67,6 +75,14 @@ function showGraph(graph: Graph, path: string, json: boolean): void {
   }
   const rows = units.map(({ operators, names, shape, parameters }, i) => [i, operators, shape.join(" "), parameters, names.join(" + ")]);
   process.stdout.write(`\n${table(["unit", "operators", "output", "parameters", "nodes"], rows)}\n`);
+  const blockRows = blocks.map(({ inputs, outputs, shape, layers }, i) => [
+    i,
+    inputs.join(" + "),
+    outputs.join(" + "),
+    shape.join(" "),
+    layers.join(" + "),
+  ]);
+  process.stdout.write(`\n${table(["block", "from", "to", "output", "layers (learned together)"], blockRows)}\n`);
 }
 
 const shapeText = (dims: readonly unknown[] | undefined): string => (dims ? `[${dims.join(", ")}]` : "?");
@@ -115,6 +131,11 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
   say("memory", `${bytes(constants)} of constants, ${bytes(plan.arenaBytes)} of activations at the peak`);
   const source = plan.provenance?.source;
   if (source) say("made of", `${source} (sha-256 ${String(plan.provenance?.sourceHash).slice(0, 12)}…)`);
+  const parts = (plan.provenance?.parts ?? []) as readonly PartReport[];
+  if (parts.length > 0) {
+    const cells = parts.map((part, i) => [i, ...partCells(part), part.weights.join(" + ")]);
+    process.stdout.write(`\n${table(["part", "name", "SQNR before → after", "moved", "undecided", "layers"], cells)}\n`);
+  }
   const header = [
     "step",
     "kernel",

@@ -10,12 +10,13 @@ import { withGolden } from "../../runtime/record.ts";
 import { quantize } from "../../quantize.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { constantBytesOf } from "../../report/layers.ts";
-import type { PartReport } from "../../reconstruct/reconstruct.ts";
+import { chooseMethod } from "../../reconstruct/choose.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
 import { openCheckpoints } from "../checkpoints.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
+import { PartLog } from "../parts.ts";
 import { pixelErrors, pixelLine } from "../pixels.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
 import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
@@ -34,23 +35,25 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
     for (const output of [...flags.output, ...(flags.report ? [flags.report] : [])]) await prepareFolder(output);
     const executor = await createExecutor({ workers: flags.workers ?? defaultWorkers() });
     const bar = new ProgressBar();
-    const work = { signal, executor, onProgress: bar.report, seed: options.seed };
+    const log = new PartLog(flags.json, bar);
+    const work = { signal, executor, onProgress: log.onProgress, seed: options.seed };
     const print = flags.json ? (): void => {} : say;
     try {
       print("model", `${path} · ${bytes(model.length)}`);
       print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
-      const parts: PartReport[] = [];
       const identity = { model, dataset, samples: options.samples, options: { ...options, preprocessing } };
       const checkpoints = flags.checkpoints ? await openCheckpoints(flags.checkpoints, identity) : undefined;
       const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels }, options, {
         ...work,
         checkpoints,
-        onPart(report, index, total) {
-          parts.push(report);
-          print(`part ${index + 1}/${total}`, partLine(report));
-        },
+        onPart: log.onPart,
       });
       bar.stop();
+      const planned = chooseMethod(options).network?.budget;
+      if (planned !== undefined && options.learning.iterations === undefined) {
+        const taken = duration((performance.now() - started) / 1000);
+        print("budget", `${taken} taken · steps planned for ${duration(planned)} of two processors`);
+      }
       print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
       print(
         "ranges",
@@ -115,6 +118,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
             dataset: flags.test ? await openData(flags.test, flags.labelOffset) : dataset,
             preprocessing,
             planBytes: planBytes?.length,
+            partSeconds: log.parts.map(({ seconds }) => seconds),
             signal,
           }),
         );
@@ -130,7 +134,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           accuracy,
           floatAccuracy,
           pixels,
-          parts,
+          parts: log.parts,
           written,
           seconds,
           peakBytes,
@@ -165,10 +169,3 @@ function checkOutputs({ output, test }: QuantizeFlags, exclude: readonly string[
 
 const parametersOf = (quantized: Quantized): number =>
   [...quantized.graph.constants.values()].reduce((sum, { dtype, data }) => sum + (dtype === "float32" ? data.length : 0), 0);
-
-/** Error as a ratio to the signal, what moved and what stayed open. */
-function partLine({ name, lossBefore, lossAfter, signal, elements, moved, undecided }: PartReport): string {
-  const decibels = (loss: number): string => `${(10 * Math.log10(signal / loss)).toFixed(1)} dB`;
-  const share = (n: number): string => `${((100 * n) / elements).toFixed(1)} %`;
-  return `${name} · ${decibels(lossBefore)} → ${decibels(lossAfter)} · ${share(moved)} of codes moved · ${share(undecided)} undecided`;
-}

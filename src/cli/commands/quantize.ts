@@ -2,7 +2,7 @@ import { buildCommand, type Command, type CommandContext } from "@stricli/core";
 import type { RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
 import { type PresetName, presets } from "../../reconstruct/presets.ts";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
-import { type CommonFlags, jsonFlag } from "../terminal.ts";
+import { type CommonFlags, jsonFlag, parseDuration } from "../terminal.ts";
 
 export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly data: string;
@@ -15,6 +15,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly weightZeros?: "affine" | "symmetric" | undefined;
   readonly firstLast?: 0 | 8 | undefined;
   readonly method?: PresetName | undefined;
+  readonly budget?: number | undefined;
   readonly iterations?: number | undefined;
   readonly batch?: number | undefined;
   readonly rate?: number | undefined;
@@ -114,6 +115,13 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
         brief: "Bits of the first and last layer's weights and the last layer's input; 0: as all others (8)",
       },
       method: choice(Object.keys(presets) as PresetName[], "How weights are rounded (nearest)"),
+      budget: {
+        kind: "parsed",
+        parse: parseDuration,
+        optional: true,
+        placeholder: "5m",
+        brief: "Time that learning may take on two processors, as a planned number of steps (method auto)",
+      },
       iterations: whole("Steps of learning a part of the network (as published: 5000 … 20000)"),
       batch: whole("Samples a step (32)"),
       rate: real("Learning rate of the roundings"),

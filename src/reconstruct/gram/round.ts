@@ -106,10 +106,11 @@ function roundGroup(
   const inputs = momentsOf(input, g, "inputs")!;
   const outputs = momentsOf(input, g, "outputs");
   const h = algebra.from(columns, columns, inputs.products);
-  const view = algebra.view(h);
   const natural = Array.from({ length: columns }, (_, i) => i);
   const { transposed, damping } = dampedFactor(algebra, h, natural, method.damping);
   const damped = algebra.copy(h);
+  // Not before: memory that grows leaves older views empty.
+  const view = algebra.view(h);
   let mean = 0;
   for (let i = 0; i < columns; i++) mean += (view[i * h.ld + i]! || 1) / columns;
   const lambda = damping * mean;

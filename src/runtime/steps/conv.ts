@@ -67,7 +67,8 @@ export function prepareConv(original: ConvStep, plan: Plan, kernels: IntegerKern
   const parts = program.inTurn(Array.from({ length: groups }, (_, g) => () => part(g)));
   const { input, shape, rows, columns, sliceRows, panelBytes } = parts[0]!.producer;
   const windows = new Windows(program, kernels, input, shape, { rows, columns, sliceRows }, x.zeroPoint);
-  const panelsPerBlock = Math.max(1, Math.floor(blockBytes / panelBytes));
+  const fitting = Math.max(1, Math.floor(blockBytes / panelBytes));
+  const panelsPerBlock = fitting < panelGroup ? fitting : fitting - (fitting % panelGroup);
   const acc = program.scratch(roundUp(Math.min(panelsPerBlock, parts[0]!.panels), panelGroup) * panelBytes);
   for (const [r0, r1] of slices(rows, sliceRows)) {
     program.part();

@@ -1,9 +1,10 @@
 import type { ConvStep } from "../../plan/types.ts";
-import { plus } from "../program.ts";
+import { type Address, type Argument, plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
 import { packBias } from "./direct.ts";
 import type { Image } from "./image.ts";
 import type { Producer } from "./producer.ts";
+import type { Frame } from "./windows.ts";
 
 /** Accumulators of a slice, per panel: one panel's stay in the first-level cache. */
 const slicePixels = 256;
@@ -13,44 +14,80 @@ export function isDepthwise(step: ConvStep, x: Image, y: Image): boolean {
   return step.groups === x.channels && y.channels === x.channels && x.channels > 1;
 }
 
-/** All channels of a slice, 8 at a time; weights int8[panels][kh · kw][8]. */
+/** Windows of some rows, and the arguments that all kernels end with: weights, bias, acc, panelPitch, panels. */
+type Multiply = (frame: Frame, rows: number, columns: number, operands: readonly Argument[]) => void;
+
+interface Form {
+  /** Taps that are multiplied together; −1 for none. */
+  readonly pairs: readonly (readonly [number, number])[];
+  readonly multiply: Multiply;
+}
+
+/** The 3×3 window has kernels for neighbouring windows as far apart as taps, and twice as far. */
+function form({ program, kernels, step: { window, stride, dilation } }: Layer): Form {
+  const [kh, kw] = window;
+  const apart = stride[1] / dilation[1];
+  if (kh === 3 && kw === 3 && (apart === 1 || apart === 2)) {
+    const run = apart === 1 ? kernels.depthwise3x3 : kernels.depthwise3x3Strided;
+    return {
+      pairs: [[0, 3], [1, 4], [2, 5], [6, 7], apart === 1 ? [-1, 8] : [8, -1]],
+      multiply: ({ from, yStep, xTap, yTap }, rows, columns, operands) =>
+        program.call(run, from, rows, columns, yStep, xTap, yTap, ...operands),
+    };
+  }
+  const taps = kh * kw;
+  const count = Math.ceil(taps / 2);
+  let table: Address | undefined;
+  return {
+    pairs: Array.from({ length: count }, (_, i) => [2 * i, 2 * i + 1 < taps ? 2 * i + 1 : -1] as const),
+    multiply: ({ from, xStep, yStep, xTap, yTap }, rows, columns, operands) => {
+      // The same for all slices. The tap that makes the last pair whole is read, so it lies in the window.
+      table ??= program.constant(
+        Int32Array.from({ length: count * 2 }, (_, i) => {
+          const tap = Math.min(i, taps - 1);
+          return Math.floor(tap / kw) * yTap + (tap % kw) * xTap;
+        }),
+      );
+      program.call(kernels.depthwise, from, rows, columns, xStep, yStep, table, count, ...operands);
+    },
+  };
+}
+
+/** All channels of a slice, 8 at a time. */
 export function depthwise(layer: Layer): Producer {
-  const { program, kernels, step, x, y } = layer;
-  const [kh, kw] = step.window;
+  const { program, x, y } = layer;
   const rows = y.height;
   const columns = y.width;
   const sliceRows = Math.min(rows, Math.max(1, Math.floor(slicePixels / columns)));
   const panelBytes = sliceRows * columns * 32;
-  const weights = program.constant(packChannels(layer));
+  const { pairs, multiply } = form(layer);
+  const weights = program.constant(packPairs(layer, pairs));
   const bias = program.constant(packBias(layer));
-  const small = layer.weights.every((w) => w !== -128);
-  const wide = small ? kernels.depthwisePairs : kernels.depthwise;
   return {
     input: x,
-    shape: step,
+    shape: layer.step,
     rows,
     columns,
     sliceRows,
     panelBytes,
     pixelsBefore: (r) => r * columns,
     begin: () => {},
-    panels: ({ from, xStep, yStep, xTap, yTap }, r0, r1, p0, p1, acc) => {
-      const first = plus(from, p0 * 8);
-      const w = plus(weights, p0 * kh * kw * 8);
-      const b = plus(bias, p0 * 32);
-      if (small && kh === 3 && kw === 3)
-        program.call(kernels.depthwise3x3, first, r1 - r0, columns, xStep, yStep, xTap, yTap, w, b, acc, panelBytes, p1 - p0);
-      else program.call(wide, first, r1 - r0, columns, xStep, yStep, kh, kw, xTap, yTap, w, b, acc, panelBytes, p1 - p0);
+    panels: (frame, r0, r1, p0, p1, acc) => {
+      const operands = [plus(weights, p0 * pairs.length * 16), plus(bias, p0 * 32), acc, panelBytes, p1 - p0];
+      multiply({ ...frame, from: plus(frame.from, p0 * 8) }, r1 - r0, columns, operands);
     },
   };
 }
 
-/** int8[C][taps] → int8[panels][taps][8]. */
-function packChannels({ step, weights, count }: Layer): Int8Array {
+/** int8[C][taps] → int8[panels][pairs][8][2]. */
+function packPairs({ step, weights, count }: Layer, pairs: Form["pairs"]): Int8Array {
   const taps = step.window[0] * step.window[1];
-  const packed = new Int8Array(Math.ceil(count / 8) * taps * 8);
+  const packed = new Int8Array(Math.ceil(count / 8) * pairs.length * 16);
   for (let c = 0; c < count; c++) {
-    for (let t = 0; t < taps; t++) packed[((c >> 3) * taps + t) * 8 + (c & 7)] = weights[c * taps + t]!;
+    const panel = (c >> 3) * pairs.length * 16 + (c & 7) * 2;
+    for (const [i, pair] of pairs.entries()) {
+      for (const [half, tap] of pair.entries()) if (tap >= 0) packed[panel + i * 16 + half] = weights[c * taps + tap]!;
+    }
   }
   return packed;
 }

@@ -3,7 +3,7 @@ import type { Epilogue, Plan, Requantization, WideResidual } from "../../plan/ty
 import type { IntegerKernels } from "../kernels.ts";
 import { type Address, inArena, type Program, plus } from "../program.ts";
 import { type Image, image, pixelBytes, roundUp } from "./image.ts";
-import { fixedShift, oneShift, packPanels } from "./rounding.ts";
+import { clamp, oneShift, packPanels, requantizer } from "./rounding.ts";
 import { int32Tensor } from "./tensors.ts";
 
 /** A block of accumulators int32[panels][…pixels][8]. */
@@ -32,43 +32,27 @@ export interface Leaving {
 
 export type Emit = (block: Block) => void;
 
-/** Where a block's codes go, and how many channels of it are written: whole panels where the pitch has room for them. */
-function target(to: Leaving, block: Block): { out: Address; pitch: number; pixels: number; channels: number } {
+/** out, pitch, pixels, channels: where a block's codes go, and how many channels are written: whole panels where the pitch has room. */
+function target(to: Leaving, block: Block): readonly [out: Address, pitch: number, pixels: number, channels: number] {
   const { output, first, count } = to;
   const whole = first === 0 && count === output.channels && output.pitch % 8 === 0;
   const channels = Math.min(block.panels * 8, (whole ? roundUp(count, 8) : count) - block.firstPanel * 8);
   const element = block.firstPixel * output.pitch + first + block.firstPanel * 8;
-  return { out: inArena(output.offset + element * output.size), pitch: pixelBytes(output), pixels: block.pixels, channels };
+  return [inArena(output.offset + element * output.size), pixelBytes(output), block.pixels, channels];
 }
-
-const modes = { even: 0, single: 1, double: 2 } as const;
 
 /** y = zero + round(acc · m), clamped. Also takes `double`, TensorFlow Lite's default, which plans do not use but its vectors do. */
 export function requantizing(to: Leaving, r: Requantization): Emit {
   const { program, plan, kernels, first, count } = to;
-  const rounding = r.rounding as keyof typeof modes;
   const multiplier = int32Tensor(plan, r.multiplier).slice(first, first + count);
   const shifts = int32Tensor(plan, r.shift)
     .slice(first, first + count)
     .map((s) => 31 - s);
-  const bound = (c: number): number => to.bound(first + c);
-  const lifted = rounding === "single" ? fixedShift(multiplier, shifts, bound, 48) : undefined;
-  if (lifted) {
-    const constants = program.constant(packPanels([lifted, multiplier]));
-    return (block) => {
-      const { out, pitch, pixels, channels } = target(to, block);
-      const row = plus(constants, block.firstPanel * 64);
-      program.call(kernels.requantizeHigh, block.acc, block.panelPitch, out, pitch, pixels, channels, row, r.zero, r.lo, r.hi);
-    };
-  }
-  const uniform = rounding === "double" ? undefined : oneShift(multiplier, shifts, bound);
-  const constants = program.constant(packPanels(uniform ? [uniform.before, uniform.multiplier] : [multiplier, shifts]));
-  const run = !uniform ? kernels.requantizeAny : rounding === "single" ? kernels.requantizeSingle : kernels.requantizeEven;
-  const mode = uniform ? uniform.t : modes[rounding];
+  const { run, constants, mode } = requantizer(program, kernels, r.rounding, multiplier, shifts, (c) => to.bound(first + c));
   return (block) => {
-    const { out, pitch, pixels, channels } = target(to, block);
-    const row = plus(constants, block.firstPanel * 64);
-    program.call(run, block.acc, block.panelPitch, out, pitch, pixels, channels, row, mode, r.zero, r.lo, r.hi);
+    const written = target(to, block);
+    program.call(run, block.acc, block.panelPitch, ...written, plus(constants, block.firstPanel * 64), mode, r.zero);
+    clamp(program, kernels, r, ...written);
   };
 }
 
@@ -84,30 +68,26 @@ function addingResidual(to: Leaving, r: WideResidual): Emit {
   const q1 = int32Tensor(plan, r.multiplier).slice(first, first + count);
   const q2 = int32Tensor(plan, r.residualMultiplier).slice(first, first + count);
   const vector = vectorResidual(to, r, q1, q2, codes ? 255 : accumulatorBound(plan, r.value), codes);
-  const constants = program.constant(packPanels(vector ? [vector.before, vector.q1, vector.q2] : [q1, q2]));
-  const panelBytes = vector ? 96 : 64;
+  const constants = program.constant(packPanels(vector ? [vector.q1, vector.q2] : [q1, q2]));
   return (block) => {
-    const { out, pitch, pixels, channels } = target(to, block);
+    const written = target(to, block);
     const element = block.firstPixel * other.pitch + first + block.firstPanel * 8;
     const residual = inArena(other.offset + element * other.size);
-    const row = plus(constants, block.firstPanel * panelBytes);
-    const common = [block.acc, block.panelPitch, out, pitch, pixels, channels, row] as const;
-    const clamp = [r.zero, r.lo, r.hi] as const;
+    const common = [block.acc, block.panelPitch, ...written, plus(constants, block.firstPanel * 64)] as const;
     if (!vector) {
-      const wide = codes ? 0 : 1;
-      program.call(kernels.residualAny, ...common, r.bits, ...clamp, residual, pixelBytes(other), r.residualZero, wide);
+      program.call(kernels.residualAny, ...common, r.bits, r.zero, residual, pixelBytes(other), r.residualZero, codes ? 0 : 1);
     } else if (codes) {
-      program.call(kernels.residualCodes, ...common, vector.t, ...clamp, residual, pixelBytes(other), r.residualZero, vector.lift);
+      program.call(kernels.residualCodes, ...common, vector.t, r.zero, residual, pixelBytes(other), r.residualZero, vector.lift);
     } else {
-      program.call(kernels.residualAccumulators, ...common, vector.t, ...clamp, residual, pixelBytes(other));
+      program.call(kernels.residualAccumulators, ...common, vector.t, r.zero, residual, pixelBytes(other));
     }
+    clamp(program, kernels, r, ...written);
   };
 }
 
 interface VectorResidual {
   readonly t: number;
   readonly lift: number;
-  readonly before: Int32Array;
   readonly q1: Int32Array;
   readonly q2: Int32Array;
 }
@@ -122,16 +102,18 @@ function vectorResidual(
   codes: boolean,
 ): VectorResidual | undefined {
   const all = new Int32Array(q1.length).fill(r.bits);
-  const uniform = oneShift(q1, all, (c) => to.bound(to.first + c));
-  const lifted = oneShift(q2, all, () => residualBound);
+  const uniform = oneShift(q1, all, (c) => to.bound(to.first + c), 32);
+  const lifted = oneShift(q2, all, () => residualBound, 32);
   if (!uniform || !lifted || uniform.t !== lifted.t) return undefined;
+  // Factors of 1 and more for a sum are rare.
+  if (uniform.before.some((b) => b !== 1)) return undefined;
   const lift = uniform.t - r.bits;
   if (lift < 0 || lift > 30) return undefined;
   for (let c = 0; c < q1.length; c++) {
     const sum = to.bound(to.first + c) * Math.abs(q1[c]!) + residualBound * Math.abs(q2[c]!);
     if (sum * (1 << lift) >= sumLimit) return undefined;
   }
-  const shared = { t: uniform.t, before: uniform.before, q1: uniform.multiplier };
+  const shared = { t: uniform.t, q1: uniform.multiplier };
   if (codes) return lift <= 22 ? { ...shared, lift, q2 } : undefined;
   return lifted.before.every((b) => b === 1) ? { ...shared, lift: 0, q2: lifted.multiplier } : undefined;
 }
@@ -145,8 +127,7 @@ function accumulatorBound(plan: Plan, value: number): number {
 function keeping(to: Leaving): Emit {
   const { program, kernels } = to;
   return (block) => {
-    const { out, pitch, pixels, channels } = target(to, block);
-    program.call(kernels.storeAccumulators, block.acc, block.panelPitch, out, pitch, pixels, channels);
+    program.call(kernels.storeAccumulators, block.acc, block.panelPitch, ...target(to, block));
   };
 }
 

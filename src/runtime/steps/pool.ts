@@ -3,7 +3,7 @@ import type { Plan, PoolStep, Requantization } from "../../plan/types.ts";
 import type { IntegerKernels } from "../kernels.ts";
 import { inArena, type PreparedStep, Program, plus } from "../program.ts";
 import { type Image, image, roundUp, slices } from "./image.ts";
-import { oneShift, packPanels } from "./rounding.ts";
+import { clamp, type Requantizer, requantizer } from "./rounding.ts";
 import { int32Tensor } from "./tensors.ts";
 import { Windows } from "./windows.ts";
 
@@ -51,8 +51,9 @@ export function prepareAvgpool(step: PoolStep, plan: Plan, kernels: IntegerKerne
     for (const { first, count, taps } of runs(step, x, y, r0, r1)) {
       const { run, constants, mode } = average(taps);
       const out = inArena(y.offset + (r0 * y.width + first) * y.pitch);
-      const { zero, lo, hi } = step.requantization;
-      program.call(run, plus(acc, first * 32), panelPitch, out, y.pitch, count, channels, constants, mode, zero, lo, hi);
+      const written = [out, y.pitch, count, channels] as const;
+      program.call(run, plus(acc, first * 32), panelPitch, ...written, constants, mode, step.requantization.zero);
+      clamp(program, kernels, step.requantization, ...written);
     }
   }
   return program;
@@ -92,12 +93,6 @@ function tapsInside(step: PoolStep, axis: 0 | 1, i: number, size: number): numbe
   return taps;
 }
 
-type Average = {
-  readonly run: IntegerKernels["requantizeSingle"];
-  readonly constants: ReturnType<Program["constant"]>;
-  readonly mode: number;
-};
-
 /** The requantization by each number of taps, packed when first asked for. */
 function averages(
   program: Program,
@@ -106,20 +101,14 @@ function averages(
   r: Requantization,
   panels: number,
   bound: number,
-): (taps: number) => Average {
+): (taps: number) => Requantizer {
   const multipliers = int32Tensor(plan, r.multiplier);
   const shifts = int32Tensor(plan, r.shift);
-  const known = new Map<number, Average>();
-  const make = (taps: number): Average => {
-    const multiplier = new Int32Array(panels * 8).fill(multipliers[taps - 1]!);
-    const right = new Int32Array(panels * 8).fill(31 - shifts[taps - 1]!);
-    const uniform = oneShift(multiplier, right, () => bound);
-    const constants = program.constant(packPanels(uniform ? [uniform.before, uniform.multiplier] : [multiplier, right]));
-    if (!uniform) return { run: kernels.requantizeAny, constants, mode: r.rounding === "single" ? 1 : 0 };
-    return { run: r.rounding === "single" ? kernels.requantizeSingle : kernels.requantizeEven, constants, mode: uniform.t };
-  };
+  const known = new Map<number, Requantizer>();
   return (taps) => {
-    const found = known.get(taps) ?? make(taps);
+    const all = (v: number): Int32Array => new Int32Array(panels * 8).fill(v);
+    const found =
+      known.get(taps) ?? requantizer(program, kernels, r.rounding, all(multipliers[taps - 1]!), all(31 - shifts[taps - 1]!), () => bound);
     known.set(taps, found);
     return found;
   };

@@ -16,6 +16,8 @@ export interface WorkerApi {
 }
 
 const signOfLife = "alive";
+/** A worker's thread has nothing else to do than its task: a breath lets nobody through, and seldom says so. */
+const signMilliseconds = 50;
 
 /** Makes this thread a worker for the given kinds of task. */
 export function serve(kinds: TaskKinds): void {
@@ -24,8 +26,16 @@ export function serve(kinds: TaskKinds): void {
   const endpoint = port ? nodeEndpoint(port) : (globalThis as unknown as Endpoint);
   const shared = new Map<string, Uint8Array>();
   let held: State | undefined;
-  // Not a message of comlink, which passes over it: the pool's watch takes any.
-  const context = createContext(shared, { onBreath: () => endpoint.postMessage(signOfLife), state: () => held?.data });
+  let lastSign = performance.now();
+  const context = createContext(shared, {
+    onBreath() {
+      if (performance.now() - lastSign < signMilliseconds) return;
+      lastSign = performance.now();
+      // Not a message of comlink, which passes over it: the pool's watch takes any.
+      endpoint.postMessage(signOfLife);
+    },
+    state: () => held?.data,
+  });
   const api: WorkerApi = {
     async run(task, blobs, state) {
       held = state ?? (task.state === held?.name ? held : undefined);

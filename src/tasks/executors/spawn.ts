@@ -22,9 +22,9 @@ export function spawnWorker(url: URL | string | undefined): WorkerHandle {
   if (node) {
     // The name is split so that bundlers for browsers leave this branch alone.
     const script = url === undefined ? new URL("../../../workers/worker" + ".js", import.meta.url) : new URL(url);
-    // A worker inherits the parent's flags, and this one it would refuse.
-    const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
-    const worker = new node.Worker(script, { execArgv });
+    // A worker inherits the parent's flags, and this one it would refuse. Given flags it refuses all of the process's, like those of V8.
+    const refuses = process.execArgv.some((flag) => flag.startsWith("--input-type"));
+    const worker = new node.Worker(script, refuses ? { execArgv: [] } : {});
     worker.on("error", (error: unknown) => fail(error instanceof Error ? error : new Error(String(error))));
     worker.on("exit", (code) => fail(new Error(`the worker exited with code ${code}`)));
     worker.on("messageerror", fail);

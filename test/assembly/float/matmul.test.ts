@@ -39,6 +39,26 @@ test("products of every size around the 4×8 tile equal the definition", () => {
   }
 });
 
+test("an element has the same bits in products of many columns and rows as in those of few", () => {
+  const next = generator(3);
+  for (const [m, n, k] of [
+    [4, 24, 1],
+    [5, 40, 7],
+    [67, 33, 600],
+    [9, 27, 16500],
+  ] as const) {
+    const [a, b] = [randomTensor([m, k], next), randomTensor([k, n], next)];
+    const whole = runKernel(matMul, { inputs: [a, b], dims: [m, n] }).data as Float32Array;
+    for (let j = 0; j < n; j += 8) {
+      const columns = Math.min(8, n - j);
+      const data = Float32Array.from({ length: k * columns }, (_, i) => b.data[Math.floor(i / columns) * n + j + (i % columns)] as number);
+      const part = runKernel(matMul, { inputs: [a, { ...b, dims: [k, columns], data }], dims: [m, columns] }).data as Float32Array;
+      const expected = Float32Array.from(part, (_, i) => whole[Math.floor(i / columns) * n + j + (i % columns)]!);
+      expect(part, `${m}×${k}×${n}, columns from ${j}`).toEqual(expected);
+    }
+  }
+});
+
 test("long sums stay within 1e-6 of the largest result", () => {
   const next = generator(2);
   for (const k of [1000, 4608]) {

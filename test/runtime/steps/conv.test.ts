@@ -27,7 +27,7 @@ function problem(shape: Shape, kind: Kind, seed: number) {
   const bench = new Bench();
   const x = bench.value([inputs, ...size], { zeroPoint: random.between(-128, 127) });
   const taps = window[0] * window[1] * (inputs / groups);
-  const weights = random.codes(outputs * taps, seed % 2 ? -127 : -128); // depthwise 3×3 has a kernel of its own without −128
+  const weights = random.codes(outputs * taps);
   const bias = random.words(outputs, -100000, 100000);
   const given = new Map<number, Codes>([[x, random.codes(inputs * size[0] * size[1])]]);
   const typical = 74 * 74 * Math.sqrt(taps); // of an accumulator; codes have about 74 as standard deviation
@@ -127,6 +127,10 @@ const shapes: Record<string, Shape> = {
     stride: [2, 2],
     groups: 19,
   },
+  "depthwise 3×3, one column": { size: [7, 1], inputs: 16, outputs: 16, window: [3, 3], pads: same3, groups: 16 },
+  "depthwise 3×3, stride 2, one column": { size: [7, 2], inputs: 16, outputs: 16, window: [3, 3], pads: same3, stride: [2, 2], groups: 16 },
+  "depthwise 3×3, not bordered": { size: [6, 9], inputs: 40, outputs: 40, window: [3, 3], stride: [1, 2], groups: 40 },
+  "depthwise 1×1": { size: [4, 4], inputs: 8, outputs: 8, groups: 8 },
   "depthwise 5×5, three channels": { size: [9, 9], inputs: 3, outputs: 3, window: [5, 5], pads: [2, 2, 2, 2], groups: 3 },
   "depthwise, dilated": { size: [9, 9], inputs: 8, outputs: 8, window: [3, 2], pads: [2, 0, 2, 0], dilation: [2, 3], groups: 8 },
   "many slices": { size: [40, 41], inputs: 8, outputs: 16, window: [3, 3], pads: same3, stride: [1, 1] },
@@ -153,7 +157,7 @@ test("any shape equals its reference", () => {
 });
 
 const epilogueKernels = [
-  ["single", "requantizeHigh"],
+  ["single", "requantizeSingle"],
   ["even", "requantizeEven"],
   ["double", "requantizeAny"],
   ["residual", "residualCodes"],
@@ -197,15 +201,15 @@ function scaled(weight: number, multiplier: number, shift: number, zero: number)
   return { plan: bench.plan(step), step, given: new Map([[input, Int8Array.from({ length: 256 }, (_, i) => i - 128)]]) };
 }
 
-test("results from the high 16 bits are right up to the largest factor that leaves them room, ties and saturation included", () => {
+test("high words alone are right up to the largest shift that leaves them room, ties and saturation included", () => {
   const used = new Set<boolean>();
   for (const weight of [1, -1, 3, 127, -128]) {
-    for (let shift = -17; shift <= 2; shift++) {
+    for (let shift = -27; shift <= 2; shift++) {
       for (const multiplier of [1 << 30, 1518500249, 2147483647]) {
         for (const zero of [-128, 0, 127]) {
           const { plan, step, given } = scaled(weight, multiplier, shift, zero);
           const bound = bindStep(plan, step, given);
-          used.add(bound.calls.some((call) => call.run === (kernels.requantizeHigh as unknown)));
+          used.add(bound.calls.some((call) => call.run === (kernels.requantizeSingle as unknown)));
           expect(bound.run(), `${weight} × ${multiplier} · 2^${shift}, zero ${zero}`).toEqual(referenceStep(plan, step, given));
         }
       }
@@ -214,23 +218,29 @@ test("results from the high 16 bits are right up to the largest factor that leav
   expect(used).toEqual(new Set([true, false]));
 });
 
-test("depthwise takes its 16-bit kernels exactly when no weight is −128, and keeps the extremes exact", () => {
-  for (const [side, lowest, kernel] of [
-    [3, -127, kernels.depthwise3x3],
-    [3, -128, kernels.depthwise],
-    [5, -127, kernels.depthwisePairs],
-    [4, -127, kernels.depthwisePairs],
-    [5, -128, kernels.depthwise],
+test("depthwise 3×3 windows have kernels of their own one and two taps apart, and all keep the extremes exact", () => {
+  for (const [side, stride, dilation, kernel] of [
+    [3, 1, 1, kernels.depthwise3x3],
+    [3, 2, 2, kernels.depthwise3x3],
+    [3, 2, 1, kernels.depthwise3x3Strided],
+    [3, 1, 2, kernels.depthwise],
+    [3, 3, 1, kernels.depthwise],
+    [5, 1, 1, kernels.depthwise],
+    [4, 2, 1, kernels.depthwise],
   ] as const) {
-    const shape = { size: [5, 5], inputs: 16, outputs: 16, window: [side, side], pads: [1, 1, 1, 1], groups: 16 } as const;
+    const apart = { stride: [1, stride], dilation: [1, dilation] } as const;
+    const shape = { size: [5, 7], inputs: 16, outputs: 16, window: [side, side], pads: [1, 1, 1, 1], groups: 16, ...apart } as const;
     const { plan, step } = problem(shape, "accumulator", 1);
-    const weights = new Int8Array(16 * side * side).map((_, i) => (i % 2 || i < 8 * side * side ? lowest : 127));
-    const extreme = { ...plan, tensors: new Map([...plan.tensors, [step.weights, weights]]) };
-    for (const code of [-128, 127]) {
-      const given = new Map([[step.input, new Int8Array(400).fill(code)]]);
-      const bound = bindStep(extreme, step, given);
-      expect(bound.calls.some((call) => call.run === kernel)).toBe(true);
-      expect(bound.run()).toEqual(referenceStep(extreme, step, given));
+    const half = 8 * side * side;
+    for (const lowest of [-127, -128]) {
+      const weights = new Int8Array(2 * half).map((_, i) => (i % 2 || i < half ? lowest : 127));
+      const extreme = { ...plan, tensors: new Map([...plan.tensors, [step.weights, weights]]) };
+      for (const code of [-128, 127]) {
+        const given = new Map([[step.input, new Int8Array(35 * 16).fill(code)]]);
+        const bound = bindStep(extreme, step, given);
+        expect(bound.calls.some((call) => call.run === (kernel as unknown))).toBe(true);
+        expect(bound.run()).toEqual(referenceStep(extreme, step, given));
+      }
     }
   }
 });

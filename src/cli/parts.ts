@@ -1,0 +1,75 @@
+// How learning goes: a line of text a part on stdout, beside the bar; with --json events on stderr, one JSON object a line.
+import type { PartReport } from "../quantized/types.ts";
+import type { Progress } from "../tasks/types.ts";
+import { duration, type ProgressBar, say } from "./terminal.ts";
+
+/** A part with the time it took. */
+export interface TimedPart extends PartReport {
+  readonly seconds: number;
+}
+
+/** Stage of the work that has parts. */
+const learning = "reconstruct";
+/** Progress events come at most so often. */
+const secondsBetween = 1;
+
+export class PartLog {
+  readonly parts: TimedPart[] = [];
+  readonly #json: boolean;
+  readonly #bar: ProgressBar;
+  #last = performance.now();
+  #lastEvent = Number.NEGATIVE_INFINITY;
+  #secondsLeft: number | undefined;
+
+  constructor(json: boolean, bar: ProgressBar) {
+    this.#json = json;
+    this.#bar = bar;
+  }
+
+  readonly onProgress = (progress: Progress): void => {
+    const { stage, done, total, secondsLeft } = progress;
+    if (stage !== learning) {
+      this.#bar.report(progress);
+      this.#last = performance.now();
+      return;
+    }
+    this.#secondsLeft = secondsLeft;
+    if (!this.#json) this.#bar.report(progress);
+    else if (performance.now() - this.#lastEvent > secondsBetween * 1000) {
+      this.#lastEvent = performance.now();
+      tell({ event: "progress", stage, done, total, secondsLeft });
+    }
+  };
+
+  readonly onPart = (report: PartReport, index: number, total: number): void => {
+    const now = performance.now();
+    const part = { ...report, seconds: (now - this.#last) / 1000 };
+    this.#last = now;
+    this.parts.push(part);
+    if (this.#json) tell({ event: "part", part: index + 1, parts: total, ...part, secondsLeft: this.#secondsLeft });
+    else {
+      this.#bar.stop();
+      say(`part ${index + 1}/${total}`, [...partCells(part), duration(part.seconds), ...this.#left(index + 1 < total)].join(" · "));
+    }
+  };
+
+  #left(more: boolean): string[] {
+    return more && this.#secondsLeft !== undefined ? [`${duration(this.#secondsLeft)} left`] : [];
+  }
+}
+
+const tell = (event: object): void => void process.stderr.write(`${JSON.stringify(event)}\n`);
+
+/** Name, error before and after as a ratio to the signal, what moved and what stayed open. */
+export function partCells({ name, lossBefore, lossAfter, signal, elements, moved, undecided }: PartReport): string[] {
+  const share = (n: number): string => `${((100 * n) / Math.max(1, elements)).toFixed(1)} %`;
+  return [
+    name,
+    `${decibels(signal, lossBefore)} → ${decibels(signal, lossAfter)} dB`,
+    `${share(moved)} moved`,
+    `${share(undecided)} undecided`,
+  ];
+}
+
+/** Signal to noise. */
+export const decibels = (signal: number, loss: number): string => (10 * Math.log10(signal / loss)).toFixed(1);

@@ -1,0 +1,145 @@
+// What `--method auto` reaches, in the two tables of RESULTS.md. After npm run build:
+//   HALFTONE_DATA=… node test/bench/auto.mjs [NETWORK W/A …] [--budget 10m] [--seeds 0,1,2] [--workers 2] [--results out/auto.jsonl]
+// Each row is written down when it is done, and not made again: a killed run goes on where it stopped. `--print` only prints the tables.
+// W/A: weights/activations in bits; "f": float activations, the quantized weights measured in the float engine; "4/8t": a scale a tensor.
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { openData } from "../../dist/src/cli/data-flags.js";
+import { parseDuration } from "../../dist/src/cli/terminal.js";
+import { createExecutor, evaluate, hardenedGraph, lower, quantize, writeModel, writePlan } from "../../dist/src/index.js";
+
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    budget: { type: "string", default: "10m" },
+    seeds: { type: "string", default: "0" },
+    workers: { type: "string", default: "2" },
+    method: { type: "string", default: "auto" },
+    results: { type: "string", default: "out/auto.jsonl" },
+    print: { type: "boolean", default: false },
+  },
+});
+const data = process.env.HALFTONE_DATA;
+if (!data && !flags.print) throw new Error("HALFTONE_DATA is not set: it names the folder with the networks and their data");
+
+const fashion = {
+  calibration: "fashion/train_1024-images-idx3-ubyte.gz",
+  tests: ["fashion/test_0_4999-images-idx3-ubyte.gz,fashion/test_0_4999-labels-idx1-ubyte.gz"],
+  preprocessing: { scale: 1 / 255, mean: [0.286], std: [0.353] },
+};
+/** Aims: cifar10 least agreement and top-1; fashion most points of top-1 lost. */
+const networks = {
+  "cifar10/resnet20": {
+    calibration: "cifar10/train_2048.bin",
+    tests: ["cifar10/test_first1017.bin", "cifar10/test_jpeg_1017_4999.bin"],
+    preprocessing: { scale: 1 / 255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    aims: {
+      ...{ "2/2": [78.5, 82.0], "2/4": [88.0, 89.0], "4/4": [93.0, 90.8], "3/3": [88.0, 89.3], "2/f": [90.5, 90.0] },
+      ...{ "3/f": [94.5, 90.8], "4/8": [97.0, 91.2], "4/f": [97.5, 91.2], "8/8": [99.0, 91.4] },
+    },
+  },
+  "fashion/resnet20": { ...fashion, aims: { "2/2": [3.0], "4/4": [0.3], "2/4": [0.8], "3/3": [0.7], "2/8": [0.5], "4/8t": [0.3] } },
+  "fashion/mobilenetv2": { ...fashion, aims: { "2/2": [9.0], "4/4": [0.5], "2/4": [1.8], "3/3": [1.5], "2/8": [1.2], "4/8t": [1.5] } },
+};
+
+const read = () =>
+  existsSync(flags.results)
+    ? readFileSync(flags.results, "utf8")
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+    : [];
+const open = (path) =>
+  openData(
+    path
+      .split(",")
+      .map((part) => `${data}/${part}`)
+      .join(","),
+    0,
+  );
+
+/** The first 1,024 samples: what the other methods' tables are calibrated on. */
+async function calibration(path) {
+  const whole = await open(path);
+  return { name: whole.name, length: Math.min(1024, whole.length), labelled: false, read: (start, end) => whole.read(start, end) };
+}
+
+async function measure(name, setting, seed, executor) {
+  const network = networks[name];
+  const [, weights, activations, tensor] = /^(\d)\/(\d|f)(t?)$/.exec(setting);
+  const float = activations === "f";
+  const model = new Uint8Array(readFileSync(`${data}/${name}/model.onnx`));
+  const { preprocessing } = network;
+  const [begun, used] = [performance.now(), process.cpuUsage()];
+  const options = {
+    method: flags.method,
+    learning: { budget: parseDuration(flags.budget) },
+    weights: Number(weights),
+    activations: float ? 8 : Number(activations),
+    floatActivations: float,
+    granularity: tensor ? "tensor" : "channel",
+    samples: 1024,
+    seed,
+  };
+  const dataset = await calibration(network.calibration);
+  const quantized = await quantize({ model, name, dataset, preprocessing }, options, { executor });
+  const { user, system } = process.cpuUsage(used);
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  const candidate = float ? writeModel(hardenedGraph(quantized)) : await writePlan(lower(quantized));
+  let [agreement, samples] = [0, 0];
+  const results = [];
+  for (const path of network.tests) {
+    const result = await evaluate(candidate, await open(path), { against: model, preprocessing, executor });
+    agreement += result.agreement * result.samples;
+    samples += result.samples;
+    results.push(result);
+  }
+  const [{ top1, against }] = results;
+  const row = { network: name, setting, seed, method: flags.method, budget: flags.budget };
+  const outcome = { agreement: agreement / samples, top1, float: against.top1 };
+  return { ...row, ...outcome, seconds, cpu: Math.round((user + system) / 1e6) };
+}
+
+const wanted = (name, setting) =>
+  positionals.length === 0 ||
+  ((positionals.includes(name) || !positionals.some((p) => networks[p])) &&
+    (positionals.includes(setting) || !positionals.some((p) => !networks[p])));
+const same = (row, name, setting, seed) =>
+  row.network === name && row.setting === setting && row.seed === seed && row.method === flags.method && row.budget === flags.budget;
+
+if (!flags.print) {
+  mkdirSync(dirname(flags.results), { recursive: true });
+  const executor = await createExecutor({ workers: Number(flags.workers) });
+  for (const seed of flags.seeds.split(",").map(Number)) {
+    for (const [name, { aims }] of Object.entries(networks)) {
+      for (const setting of Object.keys(aims)) {
+        if (!wanted(name, setting) || read().some((row) => same(row, name, setting, seed))) continue;
+        const row = await measure(name, setting, seed, executor);
+        console.log(JSON.stringify(row));
+        appendFileSync(flags.results, `${JSON.stringify(row)}\n`);
+      }
+    }
+  }
+  await executor.close();
+}
+
+const rows = read().filter((row) => row.method === flags.method && row.budget === flags.budget);
+const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
+for (const [name, { aims }] of Object.entries(networks)) {
+  const loses = name.startsWith("fashion");
+  console.log(`\n${name}, --budget ${flags.budget}\n`);
+  console.log(
+    loses ? "| W/A | float | top-1 | lost | at most | agreement | seeds |" : "| W/A | agreement | at least | top-1 | at least | seeds |",
+  );
+  console.log(loses ? "| --- | ---: | ---: | ---: | ---: | ---: | ---: |" : "| --- | ---: | ---: | ---: | ---: | ---: |");
+  for (const [setting, aim] of Object.entries(aims)) {
+    const own = rows.filter((row) => row.network === name && row.setting === setting);
+    if (own.length === 0) continue;
+    const [agreement, top1, float] = ["agreement", "top1", "float"].map((key) => mean(own.map((row) => row[key])));
+    const cells = loses
+      ? [float.toFixed(2), top1.toFixed(2), (float - top1).toFixed(2), aim[0], agreement.toFixed(2)]
+      : [agreement.toFixed(2), aim[0], top1.toFixed(2), aim[1]];
+    console.log(`| ${[setting, ...cells, own.length].join(" | ")} |`);
+  }
+}

@@ -1,0 +1,3 @@
+setTimeout(() => {
+  throw new Error("out of the blue");
+});

@@ -1,0 +1,3 @@
+const own = "Deno" in globalThis || "Bun" in globalThis ? undefined : globalThis.process?.getBuiltinModule?.("node:worker_threads");
+(own?.parentPort ?? globalThis).postMessage("alive");
+for (;;);
