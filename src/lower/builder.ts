@@ -141,8 +141,8 @@ export class Builder {
   }
 
   /** A new int32 value of at most `bound` in magnitude, real = scale[c] · accumulator; one scale per channel or one for all. */
-  accumulators(name: string, scale: readonly number[], bound: number): number {
-    const index = this.#add(name, this.dims(name), "int32", { scale, zeroPoint: 0 });
+  accumulators(name: string, scale: readonly number[], bound: number, order?: readonly number[]): number {
+    const index = this.#add(name, this.dims(name), "int32", { scale, zeroPoint: 0 }, order);
     this.#bounds.set(index, bound);
     return index;
   }

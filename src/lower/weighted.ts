@@ -16,7 +16,8 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
   const layer = layerOf(b, node);
   const { input: inputIndex, step, weights, geometry, groups } = layer;
   const input = b.value(inputIndex);
-  const dense = node.op === "Gemm" || node.op === "MatMul";
+  // Dense layers keep features last, of images too.
+  const order = node.op === "Gemm" || node.op === "MatMul" ? input.order : undefined;
 
   const accumulatorScale = Array.from(weights.scales, (s) => step * s);
   const bias = foldedBias(b, node, unit.bias ?? node.inputs[2], layer);
@@ -24,9 +25,7 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
   const intervals = accumulatorIntervals(weights.codes, bias, codes, `${node.op} '${node.name}'`);
   const stays = accumulatorValues.has(unit.output);
   const { lo, hi } = union(intervals);
-  const output = stays
-    ? b.accumulators(unit.output, accumulatorScale, magnitude({ lo, hi }))
-    : b.codes(unit.output, dense ? input.order : undefined);
+  const output = stays ? b.accumulators(unit.output, accumulatorScale, magnitude({ lo, hi }), order) : b.codes(unit.output, order);
   b.emit({
     kernel: "conv",
     nodes: unit.nodes.map(({ name }) => name),
