@@ -7,6 +7,7 @@ import { pack, unpack } from "./tasks/pack.ts";
 
 /** Where bytes are kept by name: a folder, OPFS, a map. One store holds the parts of one run: same model, data and options. */
 export interface PartStore {
+  /** The bytes, or undefined where nothing is kept. */
   get(name: string): Promise<Uint8Array | undefined>;
   /** Keeps them whole, or not at all. */
   put(name: string, bytes: Uint8Array): Promise<void>;
@@ -18,18 +19,18 @@ interface PlainPart {
   readonly undecided: number;
 }
 
-/** Learned parts in a store. */
-export function learnedParts(store: PartStore): CheckpointStore {
+/** Learned parts in a store. @param prefix of their names, where several phases share it */
+export function learnedParts(store: PartStore, prefix = ""): CheckpointStore {
   return {
     async load(part) {
-      const bytes = await store.get(`part-${part}`);
+      const bytes = await store.get(`${prefix}part-${part}`);
       if (!bytes) return undefined;
       const { weights, scales, undecided } = unpack(bytes) as PlainPart;
       return { weights: new Map(weights), scales: new Map(scales), undecided };
     },
     save(part, { weights, scales, undecided }) {
       const plain: PlainPart = { weights: [...weights], scales: [...scales], undecided };
-      return store.put(`part-${part}`, pack(plain));
+      return store.put(`${prefix}part-${part}`, pack(plain));
     },
   };
 }

@@ -6,7 +6,7 @@ import { writeModel } from "./onnx/write.ts";
 import { beforeGains, behindGains, preparedBehindGains } from "./quantized/pixels.ts";
 import type { Quantized } from "./quantized/types.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
-import { type LayerView, layerView } from "./reconstruct/gram/layer.ts";
+import { type LayerView, layerViews } from "./reconstruct/gram/layer.ts";
 import { affordablePasses, depths, type Pass, passesOf } from "./reconstruct/gram/passes.ts";
 import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
 import type { PartReport } from "./reconstruct/reconstruct.ts";
@@ -110,10 +110,7 @@ async function reconstructLayers(
   };
   if (options.passes !== undefined && !(Number.isInteger(options.passes) && options.passes > 0))
     throw new HalftoneError("OPTION_INVALID", "passes", String(options.passes), "a whole number, 1 or more");
-  const views = graph.nodes.flatMap((node) => {
-    const view = quantized.weights.has(node.name) ? layerView(graph, node) : undefined;
-    return view ? [view] : [];
-  });
+  const views = layerViews(graph, quantized.weights);
   const layers = depths(graph, views);
   const total = Math.min(samples, data.dataset.length);
   const passes = passesOf(layers, inputs === "float" ? 1 : (options.passes ?? affordablePasses(graph, views, total)));

@@ -14,6 +14,7 @@ export {
   readPreprocessorConfig,
   type Sample,
 } from "./data/index.ts";
+export type { PartStore } from "./checkpoints.ts";
 export { type ConvertOptions, convert } from "./convert.ts";
 export { type ErrorCode, type ErrorData, HalftoneError } from "./errors.ts";
 export { type Accuracy, type EvaluateOptions, type Evaluation, evaluate } from "./evaluate.ts";

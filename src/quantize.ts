@@ -16,6 +16,8 @@ import { foldedWeights, pixelCodes, pixelReaders } from "./quantized/pixels.ts";
 import { defaultOptions, type LayerOptions, layerOptions, type QuantizeOptions, selectNodes } from "./quantized/options.ts";
 import { findSites, makers } from "./quantized/sites.ts";
 import type { PixelCodes, PixelInput, Quantized, QuantizedWeight, Site } from "./quantized/types.ts";
+import { movedBesides } from "./reconstruct/augment.ts";
+import { activationsAlone } from "./reconstruct/phases.ts";
 import { calibrate } from "./calibrate.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
@@ -24,6 +26,8 @@ import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
 import type { Method } from "./reconstruct/methods.ts";
+import { layerViews } from "./reconstruct/gram/layer.ts";
+import { affordablePasses } from "./reconstruct/gram/passes.ts";
 import { planOf, workOf } from "./reconstruct/network/budget.ts";
 import { type ReconstructOptions, reconstruct, type SampleSource } from "./reconstruct/reconstruct.ts";
 import { sha256 } from "./tasks/hash.ts";
@@ -87,7 +91,8 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const { network } = method;
   if (!network) return roundParts(nearest, input, chosen, method, source, work);
   const { graph, weights } = nearest;
-  const plan = planOf(network.budget, workOf(graph), samples, network.batch, weights.size);
+  const passes = Math.min(weights.size, affordablePasses(graph, layerViews(graph, weights), samples));
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, passes);
   const rounded = await roundParts(nearest, input, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
@@ -110,15 +115,39 @@ async function roundParts(
     return quantized;
   }
   if (method.parametrization === "nearest") return nearest;
-  const { signal, onPart, checkpoints, onProgress } = work;
+  let start = nearest;
+  if (method.start === "codes") {
+    const { samples, residual } = chosen;
+    const { signal, executor } = work;
+    start = (await reconstructGram(nearest, input, { ...warmStart, samples, residual }, { signal, executor })).quantized;
+  }
+  const samples = method.moved ? movedBesides(source, chosen.seed) : source;
+  const learned = await learnParts(start, samples, method, chosen.seed, work);
+  if (!method.activationPhase) return learned;
+  const settled = await learnParts(learned, samples, activationsAlone(method, method.activationPhase), chosen.seed, work, "activations-");
+  const parts = [...(learned.provenance.parts ?? []), ...(settled.provenance.parts ?? [])];
+  return { ...settled, provenance: { ...settled.provenance, parts } };
+}
+
+/** Codes to start from; biases stay, as learning knows those of the float network. */
+const warmStart = { start: "gptq", sweeps: 0, keepBias: true } as const;
+
+async function learnParts(
+  start: Quantized,
+  source: SampleSource,
+  method: Method,
+  seed: number,
+  { signal, onPart, checkpoints, onProgress, executor }: QuantizeWork,
+  prefix = "",
+): Promise<Quantized> {
   const { iterations } = method.schedule;
   let meter: ((done: number) => void) | undefined;
-  const { quantized } = await reconstruct(nearest, source, method, {
-    seed: chosen.seed,
+  const { quantized } = await reconstruct(start, source, method, {
+    seed,
     signal,
     onPart,
-    checkpoints: checkpoints && learnedParts(checkpoints),
-    crew: crewOf(work.executor, signal),
+    checkpoints: checkpoints && learnedParts(checkpoints, prefix),
+    crew: crewOf(executor, signal),
     onStep(part, parts, step) {
       meter ??= createMeter("reconstruct", parts * iterations, onProgress);
       meter(part * iterations + step);

@@ -59,7 +59,7 @@ test("types resolve for every entry point of an ES module", async () => {
     (problem) => !("resolutionKind" in problem) || ["node16-esm", "bundler"].includes(problem.resolutionKind),
   );
   expect(ofModules).toEqual([]);
-  expect(Object.keys(result.entrypoints)).toEqual([".", "./runtime"]);
+  expect(Object.keys(result.entrypoints)).toEqual([".", "./runtime", "./report"]);
 });
 
 test("runs where it was unpacked", () => {

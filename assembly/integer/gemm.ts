@@ -1,73 +1,83 @@
 // Products of int16 rows (widened activations) with int8 weights, exact modulo 2³². The tile is 4 rows × 8 channels: eight
-// accumulators, two weight vectors and one activation pair are what 16 vector registers hold. No unrolling: V8 hoists the loads
-// of a longer body and spills the accumulators.
+// accumulators, two weight vectors and one activation pair are what 16 vector registers hold. What bounds it is the number of
+// instructions, so rows lie in fours and a panel of weights is widened once for all of them: one pointer and one load each. No unrolling:
+// V8 unrolls by itself where it can, and hoists the loads of a longer body and spills the accumulators.
 
 /**
  * acc[n][m][j] = bias[n][j] + Σₖ a[m][k] · w[n][k][j] for panels n of 8 channels.
  *
- * @param a           int16[rows][pitch], 4-byte aligned; rows up to the next multiple of 4 are read
- * @param aPitch      bytes between rows, at least 4 · pairs
- * @param rows        at least 1
+ * @param a           int16[⌈rows / 4⌉][…pairs][4][2], from widenFours; fourPitch bytes between fours, at least 16 · pairs
+ * @param rows        at least 1; acc has room for the next multiple of 4
  * @param w           int8[panels][pairs][8][2]
  * @param pairs       K / 2, at least 1
+ * @param wide        32 · pairs bytes of scratch
  * @param bias        int32[panels][8]
  * @param acc         int32[panels][rows, rounded up to 4][8]
  * @param panelPitch  bytes between panels of acc
  */
-export function gemm(a: usize, aPitch: i32, rows: i32, w: usize, pairs: i32, bias: usize, acc: usize, panelPitch: i32, panels: i32): void {
-  const wBytes = (<usize>pairs) << 4;
-  for (let n = 0; n < panels; n++, w += wBytes, bias += 32, acc += panelPitch) {
+export function gemm(
+  a: usize,
+  fourPitch: i32,
+  rows: i32,
+  w: usize,
+  pairs: i32,
+  wide: usize,
+  bias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
+): void {
+  const end = wide + (pairs << 5);
+  for (let n = 0; n < panels; n++, bias += 32, acc += panelPitch) {
+    for (let p = wide; p < end; p += 32, w += 16) {
+      v128.store(p, v128.load8x8_s(w));
+      v128.store(p, v128.load8x8_s(w, 8), 16);
+    }
+    let four = a;
     let to = acc;
-    let row = a;
-    for (let m = 0; m < rows; m += 4, to += 128, row += aPitch << 2) tile(row, aPitch, w, w + wBytes, bias, to);
+    for (let m = 0; m < rows; m += 4, four += fourPitch, to += 128) {
+      let c00 = v128.load(bias);
+      let c01 = v128.load(bias, 16);
+      let c10 = c00;
+      let c11 = c01;
+      let c20 = c00;
+      let c21 = c01;
+      let c30 = c00;
+      let c31 = c01;
+      let x = four;
+      let p = wide;
+      do {
+        const w0 = v128.load(p);
+        const w1 = v128.load(p, 16);
+        let v = v128.load32_splat(x);
+        c00 = i32x4.add(c00, i32x4.dot_i16x8_s(v, w0));
+        c01 = i32x4.add(c01, i32x4.dot_i16x8_s(v, w1));
+        v = v128.load32_splat(x, 4);
+        c10 = i32x4.add(c10, i32x4.dot_i16x8_s(v, w0));
+        c11 = i32x4.add(c11, i32x4.dot_i16x8_s(v, w1));
+        v = v128.load32_splat(x, 8);
+        c20 = i32x4.add(c20, i32x4.dot_i16x8_s(v, w0));
+        c21 = i32x4.add(c21, i32x4.dot_i16x8_s(v, w1));
+        v = v128.load32_splat(x, 12);
+        c30 = i32x4.add(c30, i32x4.dot_i16x8_s(v, w0));
+        c31 = i32x4.add(c31, i32x4.dot_i16x8_s(v, w1));
+        x += 16;
+        p += 32;
+      } while (p < end);
+      v128.store(to, c00);
+      v128.store(to, c01, 16);
+      v128.store(to, c10, 32);
+      v128.store(to, c11, 48);
+      v128.store(to, c20, 64);
+      v128.store(to, c21, 80);
+      v128.store(to, c30, 96);
+      v128.store(to, c31, 112);
+    }
   }
 }
 
-function tile(a0: usize, aPitch: i32, w: usize, end: usize, bias: usize, to: usize): void {
-  let a1 = a0 + aPitch;
-  let a2 = a1 + aPitch;
-  let a3 = a2 + aPitch;
-  let c00 = v128.load(bias);
-  let c01 = v128.load(bias, 16);
-  let c10 = c00;
-  let c11 = c01;
-  let c20 = c00;
-  let c21 = c01;
-  let c30 = c00;
-  let c31 = c01;
-  do {
-    const w0 = v128.load8x8_s(w);
-    const w1 = v128.load8x8_s(w, 8);
-    let x = v128.load32_splat(a0);
-    c00 = i32x4.add(c00, i32x4.dot_i16x8_s(x, w0));
-    c01 = i32x4.add(c01, i32x4.dot_i16x8_s(x, w1));
-    x = v128.load32_splat(a1);
-    c10 = i32x4.add(c10, i32x4.dot_i16x8_s(x, w0));
-    c11 = i32x4.add(c11, i32x4.dot_i16x8_s(x, w1));
-    x = v128.load32_splat(a2);
-    c20 = i32x4.add(c20, i32x4.dot_i16x8_s(x, w0));
-    c21 = i32x4.add(c21, i32x4.dot_i16x8_s(x, w1));
-    x = v128.load32_splat(a3);
-    c30 = i32x4.add(c30, i32x4.dot_i16x8_s(x, w0));
-    c31 = i32x4.add(c31, i32x4.dot_i16x8_s(x, w1));
-    w += 16;
-    a0 += 4;
-    a1 += 4;
-    a2 += 4;
-    a3 += 4;
-  } while (w < end);
-  v128.store(to, c00);
-  v128.store(to, c01, 16);
-  v128.store(to, c10, 32);
-  v128.store(to, c11, 48);
-  v128.store(to, c20, 64);
-  v128.store(to, c21, 80);
-  v128.store(to, c30, 96);
-  v128.store(to, c31, 112);
-}
-
 /**
- * The same for one row: four panels share each activation pair.
+ * The same for one row, as `widen` leaves it: four panels share each activation pair.
  *
  * @param a   int16[2 · pairs]
  * @param acc int32[panels][…]: the first row of every panel is written

@@ -2,7 +2,7 @@
 export { gemm, gemv } from "./gemm";
 export { decode } from "./codes";
 export { gemvLinear, gemvSums, gemvTable, partialSums } from "./gemvcodes";
-export { border, patches, widen } from "./patches";
+export { border, patches, widen, widenFours } from "./patches";
 export { depthwise, depthwise3x3, depthwise3x3Strided } from "./depthwise";
 export { clampCodes, requantizeAny, requantizeEven, requantizeSingle } from "./requantize";
 export { residualAccumulators, residualAny, residualCodes, storeAccumulators } from "./residual";

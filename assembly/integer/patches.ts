@@ -26,11 +26,46 @@ export function widen(from: usize, to: usize, n: i32): void {
 }
 
 /**
- * The window of every output pixel as one int16 row: runs of `run` contiguous codes, kw per window row, kh window rows.
- * All steps in bytes of int8 codes. Rows are written in order, each up to 14 bytes further than its 2 · kh · kw · run bytes.
+ * Rows of codes widened to int16 in fours, pairs of neighbours of 4 rows side by side: what gemm reads with one pointer.
+ *
+ * @param from  int8[rows][pitch]; up to 7 bytes further are read
+ * @param to    int16[⌈rows / 4⌉][⌈n / 8⌉ · 4][4][2]; the last row is repeated
+ * @param n     codes of a row
+ */
+export function widenFours(from: usize, pitch: i32, to: usize, rows: i32, n: i32): void {
+  const down: usize = pitch;
+  for (; rows > 0; rows -= 4, from += down << 2) {
+    let r0 = from;
+    let r1 = r0 + (rows > 1 ? down : 0);
+    let r2 = r1 + (rows > 2 ? down : 0);
+    let r3 = r2 + (rows > 3 ? down : 0);
+    for (const end = r0 + n; r0 < end; to += 64) {
+      const x0 = v128.load8x8_s(r0);
+      const x1 = v128.load8x8_s(r1);
+      const x2 = v128.load8x8_s(r2);
+      const x3 = v128.load8x8_s(r3);
+      const upper01 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
+      const upper23 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
+      const lower01 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
+      const lower23 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
+      v128.store(to, v128.shuffle<i64>(upper01, upper23, 0, 2));
+      v128.store(to, v128.shuffle<i64>(upper01, upper23, 1, 3), 16);
+      v128.store(to, v128.shuffle<i64>(lower01, lower23, 0, 2), 32);
+      v128.store(to, v128.shuffle<i64>(lower01, lower23, 1, 3), 48);
+      r0 += 8;
+      r1 += 8;
+      r2 += 8;
+      r3 += 8;
+    }
+  }
+}
+
+/**
+ * The window of every output pixel as one row of codes: runs of `run` contiguous codes, kw per window row, kh window rows.
+ * All steps in bytes. Rows are written in order, each up to 15 bytes further than its kh · kw · run; reads likewise.
  *
  * @param from   first code of the window of output pixel (0, 0); windows lie inside the (bordered) image
- * @param to     int16[rows · columns][toPitch / 2]
+ * @param to     int8[rows · columns][toPitch]
  * @param xStep  between windows of neighbouring output columns; yStep of rows
  * @param xTap   between runs of one window row; yTap between window rows
  */
@@ -55,7 +90,7 @@ export function patches(
       let out = to;
       for (let i = 0; i < kh; i++, row += yTap) {
         let tap = row;
-        for (let j = 0; j < kw; j++, tap += xTap, out += run << 1) widen(tap, out, run);
+        for (let j = 0; j < kw; j++, tap += xTap, out += run) copyBytes(tap, out, run);
       }
     }
   }

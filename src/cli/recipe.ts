@@ -154,7 +154,13 @@ export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): Qu
   const { preprocessing: _, ...fromFile } = recipe;
   const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, seed } = flags;
   const { budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
-  const learning = given({ budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop });
+  const { parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer } = flags;
+  const { warmUp, weightSubset, warmStart, augment, activationPhase } = flags;
+  const learning = given({
+    ...{ budget, iterations, batch, rate: rate ?? flags.lr, scaleRate, lambda, objective, scope, optimizer, course, drop },
+    ...{ parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer },
+    ...{ warmUp, weightSubset, warmStart, augment, activationPhase },
+  });
   const float = flags.activations === "float";
   const fromFlags: Partial<QuantizeOptions> = {
     samples,

@@ -88,18 +88,19 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
     .join("\n");
 }
 
+export const cancelled = "Cancelled: no output was left half written.";
 const interrupts = ["SIGINT", "SIGTERM"] as const;
 
 /**
  * Runs a command's body. A HalftoneError becomes one sentence (or one JSON object) and an exit code; anything else is our bug and
  * keeps its stack. Ctrl-C and SIGTERM cancel through the signal; a second one ends the process.
  *
- * @param cancelled what a cancelled run leaves behind, as a sentence
+ * @param stopped what a cancelled run leaves behind, as a sentence
  */
 export async function guarded(
   flags: CommonFlags,
   body: (signal: AbortSignal) => Promise<void>,
-  cancelled: () => string = () => "Cancelled: no output was left half written.",
+  stopped: () => string = () => cancelled,
 ): Promise<void> {
   const controller = new AbortController();
   const interrupt = (): void => {
@@ -113,7 +114,7 @@ export async function guarded(
     if (!(error instanceof HalftoneError)) throw error;
     const wasCancelled = error.code === "CANCELLED" && controller.signal.aborted;
     if (flags.json) printJson({ error: error.toData() });
-    else process.stderr.write(`${wasCancelled ? cancelled() : error.message}\n`);
+    else process.stderr.write(`${wasCancelled ? stopped() : error.message}\n`);
     process.exitCode = error.code === "OPTION_INVALID" ? exitCodes.usage : exitCodes.failure;
   } finally {
     for (const name of interrupts) process.off(name, interrupt);

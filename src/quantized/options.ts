@@ -42,12 +42,31 @@ export interface LearningOptions {
   /** Weight of the rounding regularizer. */
   readonly lambda?: number | undefined;
   readonly objective?: "output" | "fisher" | "prediction" | undefined;
-  readonly scope?: "layer" | "block" | undefined;
-  readonly optimizer?: "adam" | "radam" | undefined;
+  readonly scope?: "layer" | "block" | "stage" | undefined;
+  readonly optimizer?: "adam" | "radam" | "sgd" | "adamax" | undefined;
   readonly course?: "constant" | "cosine" | undefined;
   /** Share of elements that are left in float while learning, of activations and of a part's inputs. */
   readonly drop?: number | undefined;
   readonly parametrization?: "nearest" | "sigmoid" | "division" | "power" | undefined;
+  /** How an output is compared with its target. */
+  readonly loss?: "output-mse" | "mse" | "mae" | "huber" | "nmse" | "cosine" | "output-kl" | "lp" | undefined;
+  /** Outputs after a part's last activation, or before it. */
+  readonly compared?: "after" | "before" | undefined;
+  /** Weight of the prediction difference, and the temperature of its softmax. */
+  readonly predictionWeight?: number | undefined;
+  readonly temperature?: number | undefined;
+  readonly relaxation?: "rectifiedSigmoid" | "sigmoid" | "clippedLine" | "tanh" | "cosine" | undefined;
+  readonly regularizer?: "power" | "quadratic" | "none" | undefined;
+  /** Share of the steps before the regularizer acts. */
+  readonly warmUp?: number | undefined;
+  /** Share of the weights that are learned, those nearest the middle between two codes. */
+  readonly weightSubset?: number | undefined;
+  /** Where roundings start: at the weights, or at the codes of gptq. */
+  readonly warmStart?: "none" | "gptq" | undefined;
+  /** Noise on the inputs of parts, or samples moved and mirrored besides. */
+  readonly augment?: "none" | "noise" | "move" | undefined;
+  /** Steps of learning the activations' step sizes after all weights (BRECQ); 0: none. */
+  readonly activationPhase?: number | undefined;
 }
 
 /** Everything that determines a Quantized besides model and data: the recipe. */

@@ -1,7 +1,7 @@
 // A method from its name and the cells that the user exchanges.
 import { HalftoneError } from "../errors.ts";
 import type { LearningOptions, QuantizeOptions } from "../quantized/options.ts";
-import type { Method } from "./methods.ts";
+import type { Method, Objective } from "./methods.ts";
 import { objectives, presets } from "./presets.ts";
 
 type Check = readonly [holds: (value: unknown) => boolean, expected: string];
@@ -11,6 +11,7 @@ const whole = (least: number): Check => [
   `a whole number, ${least} or more`,
 ];
 const atLeast0: Check = [(value) => Number.isFinite(value) && (value as number) >= 0, "a number, 0 or more"];
+const below1: Check = [(value) => typeof value === "number" && value >= 0 && value < 1, "a share from 0 to below 1"];
 const oneOf = (...names: readonly string[]): Check => [(value) => names.includes(value as string), names.join(", ")];
 
 /** One row per cell. */
@@ -22,12 +23,28 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   scaleRate: atLeast0,
   lambda: atLeast0,
   objective: oneOf(...Object.keys(objectives)),
-  scope: oneOf("layer", "block"),
-  optimizer: oneOf("adam", "radam"),
+  scope: oneOf("layer", "block", "stage"),
+  optimizer: oneOf("adam", "radam", "sgd", "adamax"),
   course: oneOf("constant", "cosine"),
-  drop: [(value) => typeof value === "number" && value >= 0 && value < 1, "a share from 0 to below 1"],
+  drop: below1,
   parametrization: oneOf("nearest", "sigmoid", "division", "power"),
+  loss: oneOf("output-mse", "mse", "mae", "huber", "nmse", "cosine", "output-kl", "lp"),
+  compared: oneOf("after", "before"),
+  predictionWeight: atLeast0,
+  temperature: [(value) => Number.isFinite(value) && (value as number) > 0, "a number above 0"],
+  relaxation: oneOf("rectifiedSigmoid", "sigmoid", "clippedLine", "tanh", "cosine"),
+  regularizer: oneOf("power", "quadratic", "none"),
+  warmUp: below1,
+  weightSubset: [(value) => typeof value === "number" && value > 0 && value <= 1, "a share from above 0 to 1"],
+  warmStart: oneOf("none", "gptq"),
+  augment: oneOf("none", "noise", "move"),
+  activationPhase: whole(0),
 };
+
+/** The cells of roundings up or down: other parametrizations have none of them. */
+const roundingCells: readonly string[] = ["relaxation", "regularizer", "weightSubset", "warmStart", "activationPhase"];
+/** Share of a sample's largest magnitude that `augment: noise` adds at most. */
+const noiseShare = 1 / 16;
 
 /** The cells that closed-form rows have; the others belong to learning in steps. */
 const gramCells: readonly string[] = ["iterations", "rate", "lambda"];
@@ -35,9 +52,11 @@ const gramCells: readonly string[] = ["iterations", "rate", "lambda"];
 const networkCells: readonly string[] = ["iterations", "budget", "batch"];
 
 /** Cells that a row has, where it has not all; a budget is for those that plan with it. */
-const cellsOf = ({ gram, network }: Method): readonly string[] => {
+const cellsOf = ({ gram, network, parametrization }: Method): readonly string[] => {
   if (network) return networkCells;
-  return gram ? gramCells : Object.keys(checks).filter((name) => name !== "budget");
+  if (gram) return gramCells;
+  const cells = Object.keys(checks).filter((name) => name !== "budget");
+  return parametrization === "sigmoid" || parametrization === "nearest" ? cells : cells.filter((name) => !roundingCells.includes(name));
 };
 
 /**
@@ -65,24 +84,53 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
       );
     }
   }
-  const { scaleRate, objective, scope, drop, parametrization, budget, ...schedule } = defined(learning ?? {});
+  return exchanged(row, defined(learning ?? {}), floatActivations);
+}
+
+function exchanged(row: Method, cells: LearningOptions, floatActivations: boolean): Method {
+  const { iterations, batch, optimizer, rate, course, lambda, warmUp, drop, budget } = cells;
   const keep = drop === undefined ? undefined : 1 - drop;
-  const { activations } = row;
+  const { activations, schedule } = row;
+  const parametrization = cells.parametrization ?? row.parametrization;
   return {
     ...row,
-    scope: scope ?? row.scope,
-    objective: objective ? objectives[objective] : row.objective,
-    parametrization: parametrization ?? row.parametrization,
-    schedule: { ...row.schedule, ...schedule },
-    network: row.network && { ...row.network, ...defined({ budget, iterations: schedule.iterations, batch: schedule.batch }) },
+    scope: cells.scope ?? row.scope,
+    objective: objectiveOf(cells.objective ? objectives[cells.objective] : row.objective, cells),
+    parametrization,
+    schedule: {
+      ...schedule,
+      ...defined({ iterations, batch, optimizer, rate, course, lambda }),
+      temperature: warmUp === undefined ? schedule.temperature : { ...schedule.temperature, warm: warmUp },
+    },
+    network: row.network && { ...row.network, ...defined({ budget, iterations, batch }) },
     inputKeep: floatActivations ? 1 : (keep ?? row.inputKeep),
     activations:
       floatActivations || activations.kind === "float"
         ? { kind: "float" }
-        : { ...activations, keep: keep ?? activations.keep, rate: scaleRate ?? activations.rate },
+        : { ...activations, keep: keep ?? activations.keep, rate: cells.scaleRate ?? activations.rate },
+    ...defined({
+      rounding:
+        cells.relaxation || cells.regularizer || cells.weightSubset
+          ? { relaxation: cells.relaxation, regularizer: cells.regularizer, subset: cells.weightSubset }
+          : undefined,
+      start: cells.warmStart === "gptq" ? "codes" : undefined,
+      compared: cells.compared,
+      noise: cells.augment === "noise" ? noiseShare : undefined,
+      moved: cells.augment === "move" || undefined,
+      activationPhase: floatActivations ? undefined : cells.activationPhase,
+    } as const),
   };
 }
 
-function defined(options: LearningOptions): LearningOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+/** An objective with the user's loss, weight and temperature, where it has such. */
+function objectiveOf(row: Objective, { loss, predictionWeight, temperature }: LearningOptions): Objective {
+  if (row.kind === "output") return { ...row, ...defined({ loss }) };
+  const softened = { ...row, ...defined({ temperature }) };
+  return softened.kind === "fisher" ? softened : { ...softened, ...defined({ loss, weight: predictionWeight }) };
+}
+
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }

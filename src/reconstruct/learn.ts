@@ -35,6 +35,7 @@ interface Slot {
  *
  * @param grids  of the nodes whose weights are learned, by name
  * @param scales starting step sizes by group
+ * @param starts codes to start at instead of at the weights
  */
 export async function learnUnit(
   unit: Unit,
@@ -44,12 +45,14 @@ export async function learnUnit(
   scales: ReadonlyMap<string, number>,
   gradients: GradientSource,
   hooks: LearnHooks,
+  starts?: ReadonlyMap<string, Hardened>,
 ): Promise<Learned> {
   const { schedule } = method;
   const slots = unit.weights.map((slot): Slot => {
     const same = slot.order.outer === 1;
     const take = (ptr: number): number => (same ? ptr : unit.allocate(slot.elements * 4));
-    const learner = parametrization.start(unit, grids.get(slot.node.name)!);
+    const options = { ...method.rounding, optimizer: schedule.optimizer, start: starts?.get(slot.node.name) };
+    const learner = parametrization.start(unit, grids.get(slot.node.name)!, options);
     return { slot, learner, rows: take(slot.variable.ptr), rowGradient: take(slot.gradient) };
   });
   const steps = new StepSizes(unit, method, scales, gradients.rows);
@@ -65,7 +68,8 @@ export async function learnUnit(
     const rate = learningRates[schedule.course](schedule.rate, index, schedule.iterations);
     const step = {
       numbers: optimizers[schedule.optimizer](rate, count),
-      lambda: regularizes(count, schedule.iterations, schedule.temperature) ? schedule.lambda : 0,
+      lambda:
+        method.rounding?.regularizer !== "none" && regularizes(count, schedule.iterations, schedule.temperature) ? schedule.lambda : 0,
       exponent: exponentAt(count, schedule.iterations, schedule.temperature),
       progress: index / schedule.iterations,
     };

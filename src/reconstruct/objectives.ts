@@ -1,6 +1,7 @@
 // Distances between a unit's output and its target. The plain form is the meaning; rows that learning uses every step have a kernel too.
 import type { FloatKernels } from "../engine/kernels.ts";
 import { exp, log, pow } from "../ops/math.ts";
+import type { DistanceName } from "./methods.ts";
 
 /** A loss and its gradient by the output. */
 export interface Distance {
@@ -135,8 +136,6 @@ function oneMinusCosine({ output, target, dims }: Pair): Distance {
 
 const mean = (pair: Pair): number => 1 / product(pair.dims);
 
-export type DistanceName = "output-mse" | "mse" | "mae" | "huber" | "nmse" | "cosine" | "output-kl" | "lp";
-
 /** One row per distance: what `--objective` chooses. */
 export const distances: Readonly<Record<DistanceName, (pair: Pair) => Distance>> = {
   "output-mse": (pair) => lpSum(pair, 2),
@@ -209,4 +208,42 @@ export function weightedSumKernel(
   batch: number = dims[0]!,
 ): number {
   return kernels.weightedLoss(d, output, target, weight, product(dims), meanUnit(dims, batch));
+}
+
+/** What a slice of a batch needs to know of the whole. */
+export interface BatchSums {
+  readonly samples: number;
+  /** Σ of the squares of all targets. */
+  readonly power: number;
+}
+
+/**
+ * A slice's share of a distance over its batch, in linear memory, whatever the layout of the two; the gradient is written to `d`.
+ * `output-kl` is for logits: of other outputs the squares count.
+ */
+export function sliceDistance(
+  kernels: FloatKernels,
+  f32: Float32Array,
+  name: DistanceName,
+  d: number,
+  output: number,
+  target: number,
+  dims: readonly number[],
+  batch: BatchSums,
+): number {
+  const n = product(dims);
+  const all = (n / dims[0]!) * batch.samples;
+  const chosen = name === "output-kl" && dims.length !== 2 ? "output-mse" : name;
+  if (chosen === "output-mse") return lpSumKernel(kernels, d, output, target, dims, 2, batch.samples);
+  if (chosen === "mse") return kernels.lpLoss(d, output, target, n, 2, 1 / all);
+  if (chosen === "lp") return kernels.lpLoss(d, output, target, n, 2.4, 1 / all);
+  if (chosen === "nmse") return kernels.lpLoss(d, output, target, n, 2, 1 / batch.power);
+  const at = (ptr: number): Float32Array => f32.slice(ptr / 4, ptr / 4 + n);
+  const { loss, gradient } = distances[chosen]({ output: at(output), target: at(target), dims });
+  const share = dims[0]! / batch.samples;
+  f32.set(
+    gradient.map((g) => g * share),
+    d / 4,
+  );
+  return loss * share;
 }

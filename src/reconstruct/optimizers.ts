@@ -34,9 +34,31 @@ function radam(rate: number, t: number): StepNumbers {
   return { size: size * rectified * Math.sqrt(1 - decay), root: 1, floor: epsilon };
 }
 
-export const optimizers: Readonly<Record<"adam" | "radam", (rate: number, t: number) => StepNumbers>> = { adam, radam };
+/** Momentum alone: p ← p − η m. */
+const sgd = (rate: number): StepNumbers => ({ size: rate, root: 0, floor: 1 });
 
-export type OptimizerName = keyof typeof optimizers;
+/** Kingma & Ba 2015, §7.1: for `largestStep` instead of `adamStep`. */
+const adamax = (rate: number, t: number): StepNumbers => ({ size: rate / (1 - power(beta1, t)), root: 1, floor: epsilon });
+
+export type OptimizerName = "adam" | "radam" | "sgd" | "adamax";
+
+export const optimizers: Readonly<Record<OptimizerName, (rate: number, t: number) => StepNumbers>> = { adam, radam, sgd, adamax };
+
+/** A step with the largest gradients instead of squares: u ← max(β₂u, |g|), p ← p − size · m / (u + floor). All in place. */
+export function largestStep(
+  values: Float32Array,
+  gradient: Float32Array,
+  mean: Float32Array,
+  largest: Float32Array,
+  { size, floor }: StepNumbers,
+): void {
+  for (let i = 0; i < values.length; i++) {
+    const g = gradient[i]!;
+    mean[i] = beta1 * mean[i]! + (1 - beta1) * g;
+    largest[i] = Math.max(beta2 * largest[i]!, Math.abs(g));
+    values[i]! -= (size * mean[i]!) / (largest[i]! + floor);
+  }
+}
 
 /** A handful of parameters under an optimizer, in float64: scales of activations, exponents. */
 export class Moments {

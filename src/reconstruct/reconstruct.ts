@@ -3,11 +3,9 @@
 import type { DeviceTensor } from "../engine/types.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
-import { quantizeOne } from "../formats/linear.ts";
 import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
 import { beforeGains, behindGains, valuesBehindGains } from "../quantized/pixels.ts";
-import { movingOps } from "../quantized/sites.ts";
 import type { PartReport, PixelInput, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
@@ -17,10 +15,11 @@ import type { Method } from "./methods.ts";
 import { sizeOf } from "../ops/strided.ts";
 import { fisherWeights, lpSumKernel } from "./objectives.ts";
 import { parametrizations } from "./parametrizations/table.ts";
-import { decodeRows } from "./parametrizations/nearest.ts";
+import { decodeRows, nearestCodes } from "./parametrizations/nearest.ts";
 import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
-import { findParts, type Part } from "./scopes.ts";
+import { beforeActivation, findParts, type Part } from "./scopes.ts";
 import { type Examples, rowsOf } from "./slices.ts";
+import { findQuantizers, quantizedValues, stepsOf } from "./quantizers.ts";
 import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
@@ -31,7 +30,7 @@ export interface SampleSource {
   read(first: number, count: number): Promise<Tensor>;
 }
 
-export type { PartReport };
+export { findQuantizers, type PartReport };
 
 /** What a killed run continues from: a part's result. */
 export interface Checkpoint {
@@ -134,17 +133,23 @@ class Run {
     this.#scales = new Map(this.#quantizers.map(({ group, encoding }) => [group, encoding.scale[0]!]));
   }
 
-  #cache(): SampleCache {
-    return new SampleCache(this.#samples.length, this.#options.crew?.allocate);
+  /** Whether parts see inputs of both networks while they learn. */
+  get #mixes(): boolean {
+    return this.#method.inputKeep < 1;
+  }
+
+  /** @param encoding of a value that is codes in the quantized network */
+  #cache(encoding?: Encoding): SampleCache {
+    return new SampleCache(this.#samples.length, this.#options.crew?.allocate, encoding && stepsOf(encoding));
   }
 
   /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized and the input is. */
   async readInputs(): Promise<void> {
     const [name] = this.#graph.inputs as [string];
     const float = this.#cache();
-    const prefix = this.#cache();
     const coded = this.#method.activations.kind !== "float" && this.#quantized.sites.some(({ value }) => value === name);
     const encoding = coded ? this.#quantized.activations.get(name) : undefined;
+    const prefix = this.#cache(encoding);
     for (let first = 0; first < this.#samples.length; first += passBatch) {
       const tensor = await this.#samples.read(first, Math.min(passBatch, this.#samples.length - first));
       const data = tensor.data as Float32Array;
@@ -209,10 +214,14 @@ class Run {
     unit.quantizeAll();
 
     const grids = new Map(nodes.map((node) => [node.name, this.#grid(node)]));
-    const nearest = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
-    this.#writeWeights(unit, grids, nearest);
+    const starts = new Map(nodes.map((node) => [node.name, this.#hardened(node)]));
+    const nearest = this.#method.start === "codes" ? nearestOf(grids) : starts;
+    this.#writeWeights(unit, grids, starts);
+    const needed = new Set(parts.slice(index + 1).flatMap(({ inputs }) => inputs));
+    const compared = new Set([...needed, ...part.outputs]);
+    if (!this.#mixes && this.#method.compared !== "before") this.#float.keep(compared);
     const before = await this.#quantizedPass(unit);
-    const checkpoint = (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, index, parts, grids, quantizers));
+    const checkpoint = (await this.#options.checkpoints?.load(index)) ?? (await this.#learn(unit, index, parts, grids, starts));
     await this.#options.checkpoints?.save(index, checkpoint);
 
     for (const [group, scale] of checkpoint.scales) {
@@ -225,12 +234,12 @@ class Run {
       this.#weights.set(node.name, hardenedWeight(node, this.#weights.get(node.name)!, hardened));
     }
     this.#writeWeights(unit, grids, checkpoint.weights);
-    const after = await this.#quantizedPass(unit);
+    this.#float.keep(compared);
+    const after = await this.#quantizedPass(unit, true);
     const report = this.#report(part, nodes, nearest, checkpoint, before, after);
     this.reports.push(report);
     this.#options.onPart?.(report, index, parts.length);
 
-    const needed = new Set(parts.slice(index + 1).flatMap(({ inputs }) => inputs));
     this.#float.keep(needed);
     this.#prefix.keep(needed);
   }
@@ -280,18 +289,20 @@ class Run {
   }
 
   async #learn(
-    unit: Unit,
+    whole: Unit,
     index: number,
     parts: readonly Part[],
     grids: ReadonlyMap<string, WeightGrid>,
-    quantizers: readonly Quantizer[],
+    starts: ReadonlyMap<string, Hardened>,
   ): Promise<Checkpoint> {
-    const { part } = unit;
+    const judged = this.#method.compared === "before" ? beforeActivation(this.#graph, whole.part) : whole.part;
+    const unit = judged === whole.part ? whole : await this.#judgedUnit(judged, whole);
+    const { part, quantizers } = unit;
     const cachesOf = (caches: Caches, names: readonly string[]): Map<string, SampleCache> =>
       new Map(names.map((name) => [name, caches.get(name)]));
     const examples: Examples = {
       quantized: cachesOf(this.#prefix, part.inputs),
-      float: cachesOf(this.#float, part.inputs),
+      float: this.#mixes ? cachesOf(this.#float, part.inputs) : new Map(),
       targets: cachesOf(this.#float, part.outputs),
       samples: this.#samples.length,
       ...(await this.#judges(unit, parts.slice(index + 1))),
@@ -303,12 +314,32 @@ class Run {
     const gradients = crew
       ? gradientsOfCrew(crew, this.#graph, unit, this.#method, examples, path)
       : gradientsHere(unit, this.#method, examples, path);
-    const learned = await learnUnit(unit, this.#method, parametrizations[this.#method.parametrization], grids, scales, gradients, {
-      breathe: () => this.#breathe(),
-      onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
-    });
+    const learned = await learnUnit(
+      unit,
+      this.#method,
+      parametrizations[this.#method.parametrization],
+      grids,
+      scales,
+      gradients,
+      {
+        breathe: () => this.#breathe(),
+        onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
+      },
+      this.#method.start === "codes" ? starts : undefined,
+    );
     await gradients.release();
     return learned;
+  }
+
+  /** A part without its last activation in an engine of its own, and its targets. */
+  async #judgedUnit(judged: Part, { weights, quantizers }: Unit): Promise<Unit> {
+    await this.#floatPass(judged);
+    const values = new Set(judged.nodes.flatMap(({ outputs }) => outputs));
+    const own = quantizers.filter(({ value }) => values.has(value));
+    const nodes = weights.map(({ node }) => node);
+    const unit = await Unit.open(this.#graph, judged, nodes, own, this.#learnedGroups(own), this.#options.module);
+    unit.quantizeAll();
+    return unit;
   }
 
   /** Outputs of the float network, into the cache of targets. */
@@ -322,13 +353,13 @@ class Run {
   }
 
   /** Outputs of the quantized network as the unit now stands, into its cache; and their distance from the targets. */
-  async #quantizedPass(unit: Unit): Promise<{ loss: number; signal: number }> {
+  async #quantizedPass(unit: Unit, keep = false): Promise<{ loss: number; signal: number }> {
     const { part } = unit;
-    const made = new Map(part.outputs.map((name) => [name, this.#cache()]));
+    const made = new Map(part.outputs.map((name) => [name, this.#cache(this.#encodingBehind(name))]));
     let [loss, signal] = [0, 0];
     await this.#pass(unit, this.#prefix, (first, outputs, indices) => {
       for (const [name, output] of outputs) {
-        made.get(name)!.write(first, output, unit.f32);
+        if (keep) made.get(name)!.write(first, output, unit.f32);
         const n = output.dims.reduce((p, d) => p * d, 1);
         const target = unit.allocate(n * 4);
         const zero = unit.allocate(n * 4);
@@ -343,8 +374,14 @@ class Run {
         unit.release(zero);
       }
     });
-    for (const [name, cache] of made) this.#prefix.set(name, cache);
+    if (keep) for (const [name, cache] of made) this.#prefix.set(name, cache);
     return { loss: loss / this.#samples.length, signal: signal / this.#samples.length };
+  }
+
+  /** Of a value that a quantizer has just made, with its present step size. */
+  #encodingBehind(value: string): Encoding | undefined {
+    const quantizer = this.#quantizers.find((each) => each.value === value);
+    return quantizer && { ...quantizer.encoding, scale: Float32Array.of(this.#scales.get(quantizer.group)!) };
   }
 
   async #pass(
@@ -399,20 +436,5 @@ class Run {
   }
 }
 
-/** Where the integer program rounds an activation: sites that it has codes for, but not those that only move codes. */
-export function findQuantizers({ graph, sites, activations }: Quantized): Quantizer[] {
-  const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
-  return sites.flatMap(({ value, group, branch }): Quantizer[] => {
-    const node = producer.get(value);
-    const encoding = activations.get(value);
-    if (branch || !node || !encoding || movingOps.has(node.op)) return [];
-    if (node.op === "Resize" && (node.attributes.mode ?? "nearest") === "nearest") return [];
-    return [{ value, group, encoding }];
-  });
-}
-
-function quantizedValues(values: Float32Array, { levels, scale, zeroPoint }: Encoding): Float32Array {
-  if (levels.kind !== "linear") return values;
-  const [s, z] = [scale[0]!, zeroPoint[0]!];
-  return values.map((x) => s * (quantizeOne(x, s, z, levels.lo, levels.hi) - z));
-}
+const nearestOf = (grids: ReadonlyMap<string, WeightGrid>): Map<string, Hardened> =>
+  new Map([...grids].map(([name, grid]) => [name, { codes: nearestCodes(grid), scale: grid.scale }]));

@@ -1,6 +1,7 @@
 // Soft functions from a free variable to a rounding in [0, 1], and penalties that drive it to the ends: what an ablation exchanges.
 // Source: the choices compared by Yvinec et al. 2023, "Gradient-Based Post-Training Quantization: Challenging the Status Quo".
 import { log, pow, sigmoid as logistic, tanh } from "../ops/math.ts";
+import type { RegularizerName, RelaxationName } from "./methods.ts";
 import { initialRounding, softRounding, softRoundingSlope } from "./parametrizations/sigmoid.ts";
 import { cosPi } from "./schedules.ts";
 
@@ -31,8 +32,6 @@ function arccosPi(y: number): number {
   return (low + high) / 2;
 }
 
-export type RelaxationName = "rectifiedSigmoid" | "sigmoid" | "clippedLine" | "tanh" | "cosine";
-
 export const relaxations: Readonly<Record<RelaxationName, Relaxation>> = {
   rectifiedSigmoid: { value: softRounding, slope: softRoundingSlope, start: initialRounding },
   sigmoid: {
@@ -61,12 +60,13 @@ export interface Regularizer {
   readonly slope: (h: number, b: number) => number;
 }
 
-export const regularizers: Readonly<Record<"power" | "quadratic", Regularizer>> = {
+export const regularizers: Readonly<Record<RegularizerName, Regularizer>> = {
   /** 1 − |2h − 1|^b */
   power: {
     value: (h, b) => 1 - pow(Math.abs(2 * h - 1), b),
     slope: (h, b) => -2 * b * pow(Math.abs(2 * h - 1), b - 1) * Math.sign(2 * h - 1),
   },
+  none: { value: () => 0, slope: () => 0 },
   /** 4h(1 − h) */
   quadratic: { value: (h) => 4 * h * (1 - h), slope: (h) => 4 - 8 * h },
 };

@@ -61,7 +61,48 @@ const blocks: Grouping = (graph) => {
   return groups;
 };
 
-export const scopes: Readonly<Record<ScopeName, Grouping>> = { layer: layers, block: blocks };
+/** Spatial sizes of what a group of nodes ends with. */
+function resolution(graph: Graph, nodes: readonly GraphNode[]): string {
+  const last = nodes.reduce((a, b) => (graph.nodes.indexOf(b) > graph.nodes.indexOf(a) ? b : a));
+  return graph.facts.get(last.outputs[0]!)?.dims?.slice(2).join("×") ?? "";
+}
+
+/** Neighbouring blocks whose outputs have one resolution. */
+const stages: Grouping = (graph, units) => {
+  const groups: GraphNode[][] = [];
+  let last: string | undefined;
+  for (const nodes of blocks(graph, units)) {
+    const own = resolution(graph, nodes);
+    if (own === last) groups.at(-1)!.push(...nodes);
+    else groups.push([...nodes]);
+    last = own;
+  }
+  return groups;
+};
+
+export const scopes: Readonly<Record<ScopeName, Grouping>> = { layer: layers, block: blocks, stage: stages };
+
+const functions: ReadonlySet<string> = new Set([
+  "Relu",
+  "LeakyRelu",
+  "PRelu",
+  "Clip",
+  "HardSwish",
+  "HardSigmoid",
+  "Sigmoid",
+  "Swish",
+  "Gelu",
+]);
+
+/** The part without its last activation, where one value ends it and nobody else reads what goes in; else the part. */
+export function beforeActivation(graph: Graph, part: Part): Part {
+  const last = part.nodes.find((node) => node.outputs.includes(part.outputs[0]!));
+  const before = last?.inputs[0];
+  if (part.outputs.length !== 1 || !last || !before || !functions.has(last.op)) return part;
+  const nodes = part.nodes.filter((node) => node !== last);
+  const alone = (readers(graph).get(before) ?? []).every((reader) => reader === last);
+  return alone && nodes.some((node) => node.outputs.includes(before)) ? { ...part, nodes, outputs: [before] } : part;
+}
 
 /** The parts of a prepared graph under a scope. */
 export function findParts(graph: Graph, scope: ScopeName): Part[] {

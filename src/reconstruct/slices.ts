@@ -4,13 +4,13 @@ import type { DeviceTensor, Layout } from "../engine/types.ts";
 import { assert } from "../errors.ts";
 import type { SampleCache } from "./cache.ts";
 import type { Method } from "./methods.ts";
-import { lpSumKernel, weightedSumKernel } from "./objectives.ts";
-import { drawWithoutReplacement, drawWithReplacement, limitOf, type Stream, streamOf } from "./random.ts";
+import { lpSumKernel, sliceDistance, weightedSumKernel } from "./objectives.ts";
+import { drawWithoutReplacement, drawWithReplacement, limitOf, randomWord, type Stream, streamOf } from "./random.ts";
 import type { Suffix } from "./suffix.ts";
 import type { Unit } from "./unit.ts";
 
 /** Purposes of random numbers: followed by which input or quantizer, and the first row of the slice. */
-const purpose = { samples: 0, input: 1, activation: 2 } as const;
+const purpose = { samples: 0, input: 1, activation: 2, noise: 3 } as const;
 
 /** What a part is learned from, by value. */
 export interface Examples {
@@ -65,6 +65,8 @@ export class SliceRunner {
   readonly #examples: Examples;
   readonly #path: StreamPath;
   readonly #buffers = new Map<string, number>();
+  /** Σ of the squares of a sample's targets. */
+  readonly #powers = new Map<number, number>();
 
   constructor(unit: Unit, method: Method, examples: Examples, path: StreamPath) {
     this.#unit = unit;
@@ -80,7 +82,7 @@ export class SliceRunner {
     const indices = batch.slice(slice.first, slice.end);
     this.#dropActivations(index, slice);
     const outputs = unit.forward(this.#inputs(index, slice, indices));
-    const { loss, gradients } = this.#judge(outputs, indices, batch.length);
+    const { loss, gradients } = this.#judge(outputs, indices, batch);
     unit.backward(gradients);
     return loss;
   }
@@ -130,6 +132,13 @@ export class SliceRunner {
           const { k0, k1 } = this.#stream(index, purpose.input, i, first);
           unit.kernels.mixRandomly(at, at, twin.ptr, n, limitOf(inputKeep), k0, k1, 0);
         }
+        if (this.#method.noise)
+          addNoise(
+            unit.f32.subarray(at / 4, at / 4 + halves * n),
+            quantized.size,
+            this.#method.noise,
+            this.#stream(index, purpose.noise, i, first),
+          );
         return [name, quantized.at(at, halves * indices.length)];
       }),
     );
@@ -142,7 +151,7 @@ export class SliceRunner {
   #judge(
     outputs: ReadonlyMap<string, DeviceTensor>,
     indices: readonly number[],
-    batch: number,
+    batch: readonly number[],
   ): { loss: number; gradients: ReadonlyMap<string, DeviceTensor> } {
     const { kernels } = this.#unit;
     const { objective } = this.#method;
@@ -156,15 +165,19 @@ export class SliceRunner {
       const output = half(whole, 0);
       const target = this.#target(name, indices, output.layout, whole.dims[0]! / indices.length);
       const weight = this.#importance(name, indices);
-      if (weight) loss += weightedSumKernel(kernels, target.ptr, output.ptr, target.ptr, weight.ptr, output.dims, batch);
-      else loss += lpSumKernel(kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p, batch);
+      const chosen = objective.kind === "fisher" ? undefined : objective.loss;
+      if (weight) loss += weightedSumKernel(kernels, target.ptr, output.ptr, target.ptr, weight.ptr, output.dims, batch.length);
+      else if (chosen) {
+        const sums = { samples: batch.length, power: chosen === "nmse" ? this.#power(name, batch) : 1 };
+        loss += sliceDistance(kernels, this.#unit.f32, chosen, target.ptr, output.ptr, target.ptr, output.dims, sums);
+      } else loss += lpSumKernel(kernels, target.ptr, output.ptr, target.ptr, output.dims, objective.p, batch.length);
       gradients.set(name, { ...whole, ptr: target.ptr });
     }
     const { suffix } = this.#examples;
     if (suffix && objective.kind === "prediction") {
       const second = (all: ReadonlyMap<string, DeviceTensor>): Map<string, DeviceTensor> =>
         new Map([...all].map(([name, tensor]) => [name, half(tensor, 1)]));
-      loss += suffix.run(second(outputs), second(gradients), this.#unit.f32, indices, (objective.weight * indices.length) / batch);
+      loss += suffix.run(second(outputs), second(gradients), this.#unit.f32, indices, (objective.weight * indices.length) / batch.length);
     }
     return { loss, gradients };
   }
@@ -183,6 +196,21 @@ export class SliceRunner {
     return cache?.gather(indices, this.#buffer(`importance ${name}`, indices.length * cache.size), this.#unit.f32);
   }
 
+  /** Σ of the squares of a batch's targets. */
+  #power(name: string, batch: readonly number[]): number {
+    const cache = this.#examples.targets.get(name)!;
+    const row = new Float32Array(cache.size);
+    return batch.reduce((sum, sample) => {
+      let own = this.#powers.get(sample);
+      if (own === undefined) {
+        cache.gather([sample], 0, row);
+        own = row.reduce((total, x) => total + x * x, 0);
+        this.#powers.set(sample, own);
+      }
+      return sum + own;
+    }, 0);
+  }
+
   /** Slices of a batch differ by a sample at most: a buffer for each length. */
   #buffer(what: string, elements: number): number {
     const key = `${what} ${elements}`;
@@ -192,5 +220,14 @@ export class SliceRunner {
       this.#buffers.set(key, ptr);
     }
     return ptr;
+  }
+}
+
+/** Adds to each element up to `share` of its row's largest magnitude, evenly on both sides. */
+function addNoise(values: Float32Array, size: number, share: number, stream: Stream): void {
+  for (let start = 0; start < values.length; start += size) {
+    let most = 0;
+    for (let i = start; i < start + size; i++) most = Math.max(most, Math.abs(values[i]!));
+    for (let i = start; i < start + size; i++) values[i]! += share * most * (randomWord(stream, i) / 2147483648 - 1);
   }
 }

@@ -1,6 +1,6 @@
 // A part of the network under a microscope: its weights in the caller's hands, its activations behind fake quantizers.
 import { createDifferentiable } from "../engine/reverse.ts";
-import type { DeviceTensor, Differentiable, DifferentiableOptions, Layout } from "../engine/types.ts";
+import type { DeviceTensor, Differentiable, DifferentiableOptions, Layout, PassOptions } from "../engine/types.ts";
 import { assert } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
 import { areKnown } from "../graph/dims.ts";
@@ -218,8 +218,8 @@ export class Unit implements Home {
     for (const { value } of this.quantizers) this.writeControl(value, 0xffffffff);
   }
 
-  forward(feeds: ReadonlyMap<string, DeviceTensor>): Map<string, DeviceTensor> {
-    return this.engine.forward(feeds);
+  forward(feeds: ReadonlyMap<string, DeviceTensor>, options?: PassOptions): Map<string, DeviceTensor> {
+    return this.engine.forward(feeds, options);
   }
 
   /** Sums of gradients begin anew. */
@@ -277,7 +277,7 @@ export class Unit implements Home {
   }
 
   /** Adds ∂L/∂Ŵ to the slots and ∂L/∂s to `scales`. */
-  backward(gradients: ReadonlyMap<string, DeviceTensor>): void {
-    this.engine.backward(gradients, this.#sums);
+  backward(gradients: ReadonlyMap<string, DeviceTensor>, options?: PassOptions): void {
+    this.engine.backward(gradients, this.#sums, options);
   }
 }

@@ -1,5 +1,6 @@
 import type { QuantizedWeight } from "../quantized/types.ts";
 
+/** How often the codes of a format occur. */
 export interface CodeHistogram {
   /** Least and greatest code of the format. */
   readonly lo: number;

@@ -3,6 +3,7 @@ import type { RawSample } from "../data/types.ts";
 import { pixelValues } from "./pixels.ts";
 import type { Twins } from "./twins.ts";
 
+/** The distance of one value. */
 export interface LayerDrift {
   /** The value's name in the model. */
   readonly value: string;

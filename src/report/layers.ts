@@ -2,6 +2,7 @@
 import type { Plan, Step } from "../plan/types.ts";
 import type { LayerDrift } from "./drift.ts";
 
+/** What a step of a program is, and how near to the float network. */
 export interface LayerRow {
   /** Step of the program. */
   readonly index: number;

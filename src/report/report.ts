@@ -11,6 +11,7 @@ import { bytesPlot, codesPlot, sqnrPlot } from "./pictures.ts";
 import { type AnsweredSample, answeredSamples } from "./samples.ts";
 import { Twins } from "./twins.ts";
 
+/** What a report tells of. */
 export interface ReportInput {
   readonly quantized: Quantized;
   /** Absent when nodes were excluded and only an ONNX file was written. */
@@ -32,6 +33,7 @@ const driftSamples = 8;
 /** Samples among which those are looked for on which the two answers differ. */
 const lookedAt = 96;
 
+/** One HTML page without scripts or outside addresses. @throws HalftoneError of a sample, CANCELLED */
 export async function writeReport(input: ReportInput): Promise<string> {
   const { quantized, plan, preprocessing } = input;
   const { source, options } = quantized.provenance;

@@ -15,6 +15,7 @@ export interface AnsweredSample {
 
 const shown = 12;
 
+/** A sample and what the two networks say of it. */
 export interface ComparedSample {
   readonly raw: RawSample;
   /** First answers: index of the largest logit. */

@@ -68,6 +68,7 @@ export class Twins {
     return { float: float.data as Float32Array, integer: integer.values, milliseconds };
   }
 
+  /** Lets the memory of both go. */
   close(): void {
     this.session[Symbol.dispose]();
   }

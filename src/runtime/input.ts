@@ -85,8 +85,9 @@ const magic = 6755399441055744;
 /** code = clamp(rne(fround(x / scale)) + zeroPoint). Comparisons, before rounding to integers: Math.min and Math.max are slower. */
 export function quantize(x: number, scale: number, zeroPoint: number): number {
   const y = Math.fround(x / scale);
-  const [lo, hi] = [-128 - zeroPoint, 127 - zeroPoint];
-  return (y < lo ? lo : y > hi ? hi : y) + magic - magic + zeroPoint;
+  if (y < -128 - zeroPoint) return -128;
+  if (y > 127 - zeroPoint) return 127;
+  return y + magic - magic + zeroPoint;
 }
 
 /** Where the numbers of a channel of the first axis of images came from, or of all elements: x = (v · scale − mean) / std, in float32. */

@@ -10,7 +10,7 @@ const root = process.env.HALFTONE_DATA;
 if (!root) throw new Error("HALFTONE_DATA is not set: it names the folder with the networks and their data");
 const samples = Number(process.argv[2] ?? 192);
 const rounds = 3;
-const leastSpeedUp = 1.6;
+const leastSpeedUp = 1.8;
 const dist = new URL("../../dist/src/", import.meta.url);
 const { createExecutor, evaluate, openDataset, readPreprocessorConfig, readModel, prepare } = await import(new URL("index.js", dist));
 const [{ calibrate }, { findSites }, { nodeFiles }] = await Promise.all(

@@ -20,7 +20,7 @@ function miniBrowser() {
 
 /**
  * `needs`: files without which it cannot be started. `install`: the command that brings them. `command(profile, address)`: what to run,
- * with a fresh folder for its profile.
+ * with a fresh folder for its profile. `display`: it cannot do without a screen, so it gets a virtual one.
  */
 export const browsers = {
   chromium: {
@@ -36,10 +36,11 @@ export const browsers = {
     command: (profile, address) => [browsers.firefox.needs[0], "--headless", "--no-remote", "--profile", profile, address],
   },
   webkit: {
-    needs: [process.env.MINIBROWSER ?? miniBrowser(), "/usr/bin/xvfb-run"],
+    needs: [process.env.MINIBROWSER ?? miniBrowser(), "/usr/bin/Xvfb"],
     install: "apt-get install -y webkit2gtk-driver xvfb",
     version: /Version\/([\d.]+)/,
-    command: (_, address) => ["/usr/bin/xvfb-run", "-a", browsers.webkit.needs[0], address],
+    display: true,
+    command: (_, address) => [browsers.webkit.needs[0], address],
   },
 };
 

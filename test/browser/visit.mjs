@@ -1,6 +1,7 @@
 // A page of a browser, a local server that gives it files, and the answer that the page posts to /result.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -36,6 +37,16 @@ function server(fileOf, isolated, done) {
   });
 }
 
+/** A virtual screen of whatever number is free. (xvfb-run, which does the same, may miss the signal that it waits for.) */
+async function openDisplay() {
+  const screen = spawn("Xvfb", ["-displayfd", "3", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"], {
+    stdio: ["ignore", "ignore", "ignore", "pipe"],
+    detached: true,
+  });
+  const [number] = await once(screen.stdio[3], "data");
+  return { screen, variables: { DISPLAY: `:${number.toString().trim()}`, LIBGL_ALWAYS_SOFTWARE: "1" } };
+}
+
 /** Ends a process and all those it started: it leads a group of its own. */
 async function end(child) {
   if (!child || child.exitCode !== null) return;
@@ -56,14 +67,16 @@ export async function visit(fileOf, { browser = browsers.chromium, isolated = fa
   let site;
   let child;
   let timer;
+  let display;
   try {
+    if (browser.display) display = await openDisplay();
     return await new Promise((resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`the page gave no answer within ${timeout} ms`)), timeout);
       site = server(fileOf, isolated, resolve);
       site.listen(0, "127.0.0.1", () => {
         const [executable, ...args] = browser.command(profile, `http://127.0.0.1:${site.address().port}/`);
         // A home of its own, where what has no flag for a profile keeps its caches.
-        child = spawn(executable, args, { stdio: "ignore", detached: true, env: { ...process.env, HOME: profile } });
+        child = spawn(executable, args, { stdio: "ignore", detached: true, env: { ...process.env, HOME: profile, ...display?.variables } });
         child.on("error", reject);
       });
     });
@@ -72,6 +85,7 @@ export async function visit(fileOf, { browser = browsers.chromium, isolated = fa
     site?.close();
     site?.closeAllConnections();
     await end(child);
+    await end(display?.screen);
     try {
       rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     } catch {

@@ -7,7 +7,7 @@ import { duration, table } from "../../src/cli/terminal.ts";
 import { calibration, halftone, held, pixels, resnet, temporaryFolder, tiny } from "./halftone.ts";
 
 const folder = temporaryFolder();
-const commands = ["quantize", "evaluate", "inspect", "run", "bench"];
+const commands = ["quantize", "evaluate", "inspect", "run", "bench", "sweep", "worker"];
 
 test("--help lists the commands", async () => {
   const { code, stdout } = await halftone(["--help"]);

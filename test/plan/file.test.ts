@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { planHash } from "../../src/plan/hash.ts";
 import { readPlan } from "../../src/plan/reader.ts";
 import type { Plan } from "../../src/plan/types.ts";
@@ -127,4 +127,18 @@ test("the hash covers program, tensor table and data, each apart", async () => {
     planHash("{}", "t", Uint8Array.of(1, 2, 4)),
   ]);
   expect(new Set(hashes).size).toBe(4);
+});
+
+test("the hash is the same by node:crypto and, where there is none, by crypto.subtle", async () => {
+  const data = Uint8Array.from({ length: 1000 }, (_, i) => i * i);
+  const own = await planHash("{}", "t", data.subarray(3));
+  const none = vi.spyOn(process, "getBuiltinModule").mockReturnValue(undefined as never);
+  const subtle = vi.spyOn(crypto.subtle, "digest");
+  try {
+    expect(await planHash("{}", "t", data.subarray(3))).toBe(own);
+    expect(subtle).toHaveBeenCalled();
+  } finally {
+    none.mockRestore();
+    subtle.mockRestore();
+  }
 });

@@ -29,6 +29,18 @@ test("a large value is kept in 16 bits, to 2⁻¹⁶ of each sample's largest; z
   expect(memory.subarray(size).every((v) => v === 0)).toBe(true);
 });
 
+test("a large value that is codes is kept in one byte an element, exactly", () => {
+  const size = 1 << 20;
+  const [step, low] = [Math.fround(0.0371), -128];
+  const cache = new SampleCache(17, undefined, { step, low });
+  const data = Float32Array.from({ length: size }, (_, i) => ((i % 256) + low) * step);
+  for (let row = 0; row < 17; row++) cache.write(row, { dims: [1, size], layout: "row-major", ptr: 0 }, data);
+  expect(cache.data.rows.kind).toBe("steps");
+  const memory = new Float32Array(size);
+  cache.gather([16], 0, memory);
+  expect(Buffer.compare(Buffer.from(memory.buffer), Buffer.from(data.buffer))).toBe(0);
+});
+
 test("values are forgotten when nobody reads them any more", () => {
   const caches = new Caches();
   caches.set("a", new SampleCache(1));

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { chooseMethod } from "../../src/reconstruct/choose.ts";
+import { presets } from "../../src/reconstruct/presets.ts";
 
 const choose = (method: string, learning: Record<string, unknown>) => chooseMethod({ method, learning, floatActivations: false });
 
@@ -7,4 +8,17 @@ test("a cell that a closed-form method does not have is refused, not ignored", (
   expect(() => choose("gptq", { batch: 16 })).toThrow(/--batch: found method gptq, .* gptq takes iterations, rate, lambda/);
   expect(choose("gram-adaround", { iterations: 50 }).schedule.iterations).toBe(50);
   expect(choose("brecq", { batch: 16 }).schedule.batch).toBe(16);
+});
+
+test("auto takes a budget, or the number of its steps; others plan with neither", () => {
+  expect(choose("auto", { budget: 60 }).network).toMatchObject({ budget: 60, batch: presets.auto.network!.batch });
+  expect(choose("auto", { iterations: 7, batch: 4 }).network).toMatchObject({ iterations: 7, batch: 4 });
+  for (const [method, learning] of [
+    ["qdrop", { budget: 60 }],
+    ["gptq", { budget: 60 }],
+    ["auto", { rate: 1e-3 }],
+    ["auto", { budget: 0 }],
+  ] as const) {
+    expect(() => choose(method, learning)).toThrow(/, expected /);
+  }
 });

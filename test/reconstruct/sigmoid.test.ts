@@ -9,8 +9,8 @@ import {
   softRoundingSlope,
   softWeight,
   softWeightSlope,
-  split,
 } from "../../src/reconstruct/parametrizations/sigmoid.ts";
+import { split } from "../../src/reconstruct/parametrizations/start.ts";
 import { nearestCodes } from "../../src/reconstruct/parametrizations/nearest.ts";
 import { sigmoid } from "../../src/reconstruct/parametrizations/sigmoid.ts";
 import { cases, expectClose, single } from "./golden.ts";

@@ -11,6 +11,7 @@ export interface Answer {
   readonly workers: "worker_threads" | "Web Workers" | "none";
   readonly passes: readonly {
     readonly workers: number;
+    readonly threads: number;
     readonly hashes: Readonly<Record<string, string>>;
     readonly milliseconds: number;
   }[];
@@ -22,4 +23,5 @@ export interface Laid {
   readonly files: readonly string[];
   readonly plans: readonly string[];
 }
-export function layOut(folder: string, dist: string, plans?: Readonly<Record<string, Uint8Array>>): Promise<Laid>;
+type Files = Readonly<Record<string, Uint8Array>>;
+export function layOut(folder: string, dist: string, programs: Files, plans?: Files): Promise<Laid>;

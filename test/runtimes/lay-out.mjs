@@ -22,16 +22,17 @@ function fixtures() {
 /**
  * @param folder made anew, somewhere below the repository, whose dependencies serve it
  * @param dist   the built package
+ * @param programs name → bytes: plans for the golden suite (*.halftone)
  * @param plans  name → bytes, to be timed
  */
-export async function layOut(folder, dist, plans = {}) {
+export async function layOut(folder, dist, programs, plans = {}) {
   rmSync(folder, { recursive: true, force: true });
   cpSync(new URL("suite/", import.meta.url), folder, { recursive: true });
   const halftone = join(folder, "node_modules/halftone");
   mkdirSync(halftone, { recursive: true });
   cpSync(join(root, "package.json"), join(halftone, "package.json"));
   cpSync(dist, join(halftone, "dist"), { recursive: true });
-  const files = fixtures();
+  const files = { ...fixtures(), ...programs };
   mkdirSync(join(folder, "fixtures"));
   for (const [name, bytes] of Object.entries({ ...files, ...plans })) writeFileSync(join(folder, "fixtures", name), bytes);
   await build({

@@ -43,8 +43,10 @@ export interface Bench {
 }
 
 export type Choices = Pick<QuantizeOptions, "weights" | "activations" | "ranges" | "method" | "samples" | "firstLast" | "seed"> & {
-  /** Steps a part, of methods that learn. */
+  /** Steps a part, of methods that learn part by part. */
   readonly iterations: number;
+  /** Of methods that plan their steps by time. */
+  readonly minutes: number;
 };
 
 /** Stages in their order; the first three are named as the library's progress is. */

@@ -8,22 +8,26 @@ import { writeModel } from "../../onnx/write.ts";
 import { writePlan } from "../../plan/writer.ts";
 import { withGolden } from "../../runtime/record.ts";
 import { quantize } from "../../quantize.ts";
+import type { QuantizeOptions } from "../../quantized/options.ts";
 import type { Quantized } from "../../quantized/types.ts";
 import { constantBytesOf } from "../../report/layers.ts";
 import { chooseMethod } from "../../reconstruct/choose.ts";
 import { createExecutor, defaultWorkers } from "../../tasks/index.ts";
-import { openCheckpoints } from "../checkpoints.ts";
+import { type KeptParts, keepParts } from "../kept.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { prepareFolder, readLabels, writeWhole } from "../files.ts";
 import { inFile, kindOf, openModel } from "../models.ts";
 import { PartLog } from "../parts.ts";
 import { pixelErrors, pixelLine } from "../pixels.ts";
 import { chosenOptions, readRecipe } from "../recipe.ts";
-import { bytes, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
+import { bytes, cancelled, count, duration, guarded, percent, printJson, ProgressBar, say } from "../terminal.ts";
 import type { QuantizeFlags } from "./quantize.ts";
 
-export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
-  guarded(flags, async (signal) => {
+export const run = (flags: QuantizeFlags, path: string): Promise<void> => {
+  let kept: KeptParts | undefined;
+  const stopped = (): string =>
+    kept?.count() ? `Stopped: what is learned is kept in ${kept.folder}. The same command continues.` : cancelled;
+  const body = async (signal: AbortSignal): Promise<void> => {
     const started = performance.now();
     const recipe = flags.recipe ? await readRecipe(flags.recipe) : {};
     const options = chosenOptions(flags, recipe);
@@ -42,10 +46,10 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
       print("model", `${path} · ${bytes(model.length)}`);
       print("data", `${flags.data} · ${Math.min(options.samples, dataset.length)} of ${count(dataset.length)} samples to calibrate on`);
       const identity = { model, dataset, samples: options.samples, options: { ...options, preprocessing } };
-      const checkpoints = flags.checkpoints ? await openCheckpoints(flags.checkpoints, identity) : undefined;
+      if (hasParts(options)) kept = await keepParts(flags.checkpoints, flags.output[0]!, identity);
       const quantized = await quantize({ model, name: basename(path), dataset, preprocessing, labels }, options, {
         ...work,
-        checkpoints,
+        checkpoints: kept?.store,
         onPart: log.onPart,
       });
       bar.stop();
@@ -123,6 +127,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
           }),
         );
       }
+      await kept?.clear();
       const seconds = (performance.now() - started) / 1000;
       const peakBytes = process.resourceUsage().maxRSS * 1024;
       print("time", `${duration(seconds)} with ${executor.workers} ${executor.workers === 1 ? "worker" : "workers"}`);
@@ -141,9 +146,18 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> =>
         });
     } finally {
       bar.stop();
+      if (kept?.count() === 0) await kept.clear();
       await executor.close();
     }
-  });
+  };
+  return guarded(flags, body, stopped);
+};
+
+/** Whether it takes long enough to be stopped in the middle: learned or rounded part by part. */
+function hasParts(options: QuantizeOptions): boolean {
+  const { parametrization, gram, network } = chooseMethod(options);
+  return parametrization !== "nearest" || gram !== undefined || network !== undefined;
+}
 
 const isPlan = (path: string): boolean => kindOf(path) === "integer";
 

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
-import type { RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
+import type { LearningOptions, RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
 import { type PresetName, presets } from "../../reconstruct/presets.ts";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag, parseDuration } from "../terminal.ts";
@@ -22,10 +22,23 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly scaleRate?: number | undefined;
   readonly lambda?: number | undefined;
   readonly objective?: "output" | "fisher" | "prediction" | undefined;
-  readonly scope?: "layer" | "block" | undefined;
-  readonly optimizer?: "adam" | "radam" | undefined;
+  readonly lr?: number | undefined;
+  readonly scope?: LearningOptions["scope"];
+  readonly optimizer?: LearningOptions["optimizer"];
   readonly course?: "constant" | "cosine" | undefined;
   readonly drop?: number | undefined;
+  readonly parametrization?: LearningOptions["parametrization"];
+  readonly loss?: LearningOptions["loss"];
+  readonly compared?: LearningOptions["compared"];
+  readonly predictionWeight?: number | undefined;
+  readonly temperature?: number | undefined;
+  readonly relaxation?: LearningOptions["relaxation"];
+  readonly regularizer?: LearningOptions["regularizer"];
+  readonly warmUp?: number | undefined;
+  readonly weightSubset?: number | undefined;
+  readonly warmStart?: LearningOptions["warmStart"];
+  readonly augment?: LearningOptions["augment"];
+  readonly activationPhase?: number | undefined;
   readonly checkpoints?: string | undefined;
   readonly residual?: "wide" | "codes" | undefined;
   readonly exclude?: readonly string[] | undefined;
@@ -125,13 +138,29 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       iterations: whole("Steps of learning a part of the network (as published: 5000 … 20000)"),
       batch: whole("Samples a step (32)"),
       rate: real("Learning rate of the roundings"),
+      lr: real("The same as --rate"),
       scaleRate: real("Learning rate of the activations' step sizes; 0: not learned"),
       lambda: real("Weight of the rounding regularizer"),
       objective: choice(["output", "fisher", "prediction"], "What a part's output is judged by"),
-      scope: choice(["layer", "block"], "What is learned together"),
-      optimizer: choice(["adam", "radam"], "How roundings are learned"),
+      loss: choice(
+        ["output-mse", "mse", "mae", "huber", "nmse", "cosine", "output-kl", "lp"],
+        "How an output is compared with its target (output-mse: squares, summed over channels)",
+      ),
+      compared: choice(["after", "before"], "Outputs are compared after a part's last activation (default), or before it"),
+      predictionWeight: real("Weight of the prediction difference (10)"),
+      temperature: real("Temperature of the answers' softmax, for --objective prediction and fisher"),
+      scope: choice(["layer", "block", "stage"], "What is learned together"),
+      optimizer: choice(["adam", "radam", "sgd", "adamax"], "How roundings are learned"),
       course: choice(["constant", "cosine"], "Course of the learning rate"),
       drop: real("Share of activations left in float while learning"),
+      parametrization: choice(["nearest", "sigmoid", "division", "power"], "What is learned about a weight"),
+      relaxation: choice(["rectifiedSigmoid", "sigmoid", "clippedLine", "tanh", "cosine"], "The soft function of a rounding"),
+      regularizer: choice(["power", "quadratic", "none"], "What drives roundings to a decision"),
+      warmUp: real("Share of the steps before the regularizer acts (0.2)"),
+      weightSubset: real("Share of the weights that are learned: those nearest the middle between two codes (1)"),
+      warmStart: choice(["none", "gptq"], "Where roundings start: at the weights, or at the codes of gptq"),
+      augment: choice(["none", "noise", "move"], "Noise on the inputs of parts, or samples moved and mirrored besides"),
+      activationPhase: whole("Steps of learning the activations' step sizes after all weights (brecq as released: 5000); 0: none"),
       checkpoints: text("Keep each learned part in a folder; a killed run continues from it to the same bytes", "FOLDER"),
       residual: {
         kind: "enum",

@@ -86,6 +86,7 @@ async function executorFor(flags: SweepFlags, arithmetic: string): Promise<Execu
   if (flags.queue === undefined && flags.blobs === undefined) return localExecutor(flags.workers ?? defaultWorkers());
   const { connection, store } = await openQueue(flags);
   const executor = await createQueueExecutor({ connection, store, arithmetic });
+  if ((await executor.listening()) === 0) process.stderr.write(`No worker listens yet: halftone worker --queue ${flags.queue}\n`);
   return {
     ...executor,
     async close() {

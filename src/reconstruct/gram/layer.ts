@@ -30,6 +30,11 @@ export function layerView(graph: Graph, node: GraphNode): LayerView | undefined 
   return { ...shape, node, input: node.inputs[0]!, bias: bias?.data.length === outputs ? node.inputs[2] : undefined };
 }
 
+/** Those of a graph's nodes whose weights have codes, in order. */
+export function layerViews(graph: Graph, weights: ReadonlyMap<string, unknown>): LayerView[] {
+  return graph.nodes.flatMap((node) => (weights.has(node.name) && layerView(graph, node)) || []);
+}
+
 type Shape = Pick<LayerView, "groups" | "rows" | "columns" | "depthwise" | "offset">;
 
 function convolutionView(graph: Graph, node: GraphNode): Shape | undefined {

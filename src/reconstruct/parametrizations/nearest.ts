@@ -21,8 +21,8 @@ export function decodeRows({ rows, columns, zero }: WeightGrid, { codes, scale, 
 }
 
 export const nearest: Parametrization = {
-  start(home, grid) {
-    const hardened = { codes: nearestCodes(grid), scale: grid.scale };
+  start(home, grid, { start } = {}) {
+    const hardened: Hardened = start ?? { codes: nearestCodes(grid), scale: grid.scale };
     const values = decodeRows(grid, hardened);
     return {
       write: (ptr) => home.f32.set(values, ptr / 4),

@@ -1,13 +1,15 @@
 // Rounding by a rectified sigmoid: Ŵ = s · clip(⌊W/s⌋ + h(V), lo, hi), h(V) = clip(1.2 σ(V) − 0.1, 0, 1), hardened to h = 1[V ≥ 0].
 // Source: Nagel et al. 2020, "Up or Down? Adaptive Rounding for Post-Training Quantization" (AdaRound), equations 21–24.
-import { divide32 } from "../../formats/rounding.ts";
 import { log, pow, sigmoid as logistic } from "../../ops/math.ts";
+import { roundingStart } from "./start.ts";
 import { Arrays, type Hardened, type Parametrization, type WeightGrid } from "./types.ts";
 
 const gamma = -0.1;
 const zeta = 1.1;
 /** Roundings within this of 0 or 1 are settled. */
 const settled = 0.01;
+/** |V| from which h is 0 or 1 and stands still, with a margin. */
+const beyond = 4;
 /** A weight on the grid starts exactly at the end of h; whether it may move must not depend on the last bit of σ. */
 const tolerance = 1e-6;
 
@@ -39,13 +41,6 @@ export function roundingPenaltySlope(v: number, b: number): number {
   return -2 * b * pow(Math.abs(d), b - 1) * Math.sign(d) * softRoundingSlope(v);
 }
 
-/** ⌊W/s⌋ and W/s − ⌊W/s⌋, the quotient in float32. */
-export function split(w: number, s: number): { readonly base: number; readonly rest: number } {
-  const quotient = divide32(w, s);
-  const base = Math.floor(quotient);
-  return { base, rest: quotient - base };
-}
-
 /** Ŵ of one element. */
 export function softWeight(base: number, v: number, s: number, lo: number, hi: number): number {
   return s * Math.min(hi, Math.max(lo, base + softRounding(v)));
@@ -70,16 +65,11 @@ export function hardRounding({ rows, columns, low, high, zero }: WeightGrid, bas
 }
 
 export const sigmoid: Parametrization = {
-  start(home, grid) {
-    const { rows, columns, values } = grid;
-    const n = values.length;
-    const base = new Float32Array(n);
-    const start = new Float32Array(n);
-    for (let i = 0; i < n; i++) {
-      const { base: whole, rest } = split(values[i]!, grid.scale[Math.floor(i / columns)]!);
-      base[i] = whole;
-      start[i] = initialRounding(rest);
-    }
+  start(home, grid, options = {}) {
+    const { rows, columns } = grid;
+    const n = grid.values.length;
+    const { base, rest, frozen } = roundingStart(grid, options);
+    const start = rest.map((each, i) => (frozen[i] === 0 ? initialRounding(each) : frozen[i] === 1 ? -beyond : beyond));
     const arrays = new Arrays(home);
     const [v, m, q, sigma] = [arrays.put(start), arrays.zeros(n), arrays.zeros(n), arrays.zeros(n)];
     const [floor, scale, low, high] = [base, grid.scale, grid.low, grid.high].map((each) => arrays.put(each)) as [

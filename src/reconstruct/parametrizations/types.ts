@@ -1,6 +1,7 @@
 // What a way of learning weights must offer. Its arithmetic runs in float.wasm on rows of one scale each.
 import type { FloatKernels } from "../../engine/kernels.ts";
-import type { StepNumbers } from "../optimizers.ts";
+import type { RegularizerName, RelaxationName } from "../methods.ts";
+import type { OptimizerName, StepNumbers } from "../optimizers.ts";
 
 /** Where learned state lies: a float engine's linear memory. */
 export interface Home {
@@ -61,9 +62,20 @@ export interface WeightLearner {
   release(): void;
 }
 
+/** Choices within a way of learning; what is absent stays as published. Rows that know nothing of one pass over it. */
+export interface LearnerOptions {
+  readonly relaxation?: RelaxationName | undefined;
+  readonly regularizer?: RegularizerName | undefined;
+  readonly optimizer?: OptimizerName | undefined;
+  /** Share of the weights that are learned: those nearest the middle between two codes. */
+  readonly subset?: number | undefined;
+  /** Codes to start at. */
+  readonly start?: Hardened | undefined;
+}
+
 /** A row of the table of parametrizations. */
 export interface Parametrization {
-  start(home: Home, grid: WeightGrid): WeightLearner;
+  start(home: Home, grid: WeightGrid, options?: LearnerOptions): WeightLearner;
 }
 
 /** Arrays in a home's memory, released together. */

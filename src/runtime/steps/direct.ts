@@ -10,7 +10,7 @@ const sliceBytes = 262144;
 /** More pixels than this per slice reuse nothing more, and their accumulators leave the first-level cache. */
 const slicePixels = 128;
 
-/** Windows as int16 rows, times weights int8[panels][K/2][8][2]: any window, stride, dilation and group. */
+/** Windows as rows of codes, widened in fours, times weights int8[panels][K/2][8][2]: any window, stride, dilation and group. */
 export function direct(layer: Layer): Producer {
   const { program, kernels, step } = layer;
   const { input, shape, rows, columns } = grid(layer);
@@ -24,8 +24,9 @@ export function direct(layer: Layer): Producer {
   const inner = kh * kw * tap;
   const pairs = Math.ceil(inner / 2);
   // Only a flat grid's pixels lie one behind the other: strides and borders also lead to a single column.
-  const pointwise = input !== layer.x && ungrouped && tap % 2 === 0;
-  const rowPitch = pointwise ? tap * 2 : roundUp(inner * 2, 16);
+  const pointwise = input !== layer.x && ungrouped;
+  const padded = roundUp(inner, 8);
+  const rowPitch = padded * 2;
 
   const wanted = Math.max(8, Math.min(slicePixels, Math.floor(sliceBytes / rowPitch)));
   const sliceRows = Math.min(rows, Math.max(1, Math.floor(wanted / columns)));
@@ -33,7 +34,10 @@ export function direct(layer: Layer): Producer {
   const holes = tap > layer.inputs || inner % 2 !== 0;
   const store = panelStore(layer, pairs * 16, holes, (source) => packPairs(layer, tap, pairs, source));
   const bias = program.constant(packBias(layer));
-  const a = program.scratch(sliceSize * rowPitch);
+  const codes = pointwise ? undefined : program.scratch(sliceSize * padded);
+  const fours = program.scratch(sliceSize * rowPitch);
+  const single = program.scratch(rowPitch);
+  const wide = program.scratch(pairs * 32);
   return {
     input,
     shape,
@@ -44,25 +48,43 @@ export function direct(layer: Layer): Producer {
     pixelsBefore: (r) => r * columns,
     begin: (frame, r0, r1) => {
       const from = plus(frame.from, layer.firstInput);
-      if (pointwise) program.call(kernels.widen, from, a, (r1 - r0) * tap);
-      else
-        program.call(kernels.patches, from, a, rowPitch, r1 - r0, columns, frame.xStep, frame.yStep, kh, runs, run, frame.xTap, frame.yTap);
+      const tiled = inFours((r1 - r0) * columns);
+      if (codes)
+        program.call(
+          kernels.patches,
+          from,
+          codes,
+          padded,
+          r1 - r0,
+          columns,
+          frame.xStep,
+          frame.yStep,
+          kh,
+          runs,
+          run,
+          frame.xTap,
+          frame.yTap,
+        );
+      const [image, pitch] = codes ? [codes, padded] : [from, tap];
+      if (tiled > 0) program.call(kernels.widenFours, image, pitch, fours, tiled, inner);
+      if (tiled < (r1 - r0) * columns) program.call(kernels.widen, plus(image, tiled * pitch), single, inner);
     },
     panels: (_frame, r0, r1, p0, p1, acc) => {
       const pixels = (r1 - r0) * columns;
+      const tiled = inFours(pixels);
       const panelPitch = sliceSize * 32;
-      // A tile of 4 rows for one row more (a map of 7×7 has 49) would be three quarters waste.
-      const tiled = pixels % 4 === 1 ? pixels - 1 : pixels;
       for (const { weights, first, count } of store.runs(p0, p1, "call")) {
         const b = plus(bias, first * 32);
         const to = plus(acc, (first - p0) * panelPitch);
-        if (tiled > 0) program.call(kernels.gemm, a, rowPitch, tiled, weights, pairs, b, to, panelPitch, count);
-        if (tiled < pixels)
-          program.call(kernels.gemv, plus(a, tiled * rowPitch), weights, pairs, b, plus(to, tiled * 32), panelPitch, count);
+        if (tiled > 0) program.call(kernels.gemm, fours, rowPitch * 4, tiled, weights, pairs, wide, b, to, panelPitch, count);
+        if (tiled < pixels) program.call(kernels.gemv, single, weights, pairs, b, plus(to, tiled * 32), panelPitch, count);
       }
     },
   };
 }
+
+/** One row more than fours (a map of 7×7 has 49) is multiplied alone: a tile for it would be three quarters waste. */
+const inFours = (rows: number): number => (rows % 4 === 1 ? rows - 1 : rows);
 
 interface Grid {
   readonly input: Image;

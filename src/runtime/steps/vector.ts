@@ -105,6 +105,7 @@ function vector(layer: Layer): Producer {
   // Runs of channels without their padding lanes: behind them nothing but zeros, whatever the levels.
   const merged = x.pitch === inputs && step.dilation[1] === 1;
   const [run, runs] = merged ? [kw * inputs, 1] : [inputs, kw];
+  const codes = program.scratch(k);
   const a = program.scratch(roundUp(k, 8) * 2);
   const coded = layer.coded!;
   const bias = program.constant(packBias(layer));
@@ -118,7 +119,8 @@ function vector(layer: Layer): Producer {
     panelBytes,
     pixelsBefore: (r) => r,
     begin: ({ from, xTap, yTap }) => {
-      program.call(kernels.patches, from, a, 0, 1, 1, 0, 0, kh, runs, run, xTap, yTap);
+      program.call(kernels.patches, from, codes, 0, 1, 1, 0, 0, kh, runs, run, xTap, yTap);
+      program.call(kernels.widen, codes, a, k);
       if (k % 8 !== 0) program.call(kernels.fillCodes, plus(a, k * 2), 0, (roundUp(k, 8) - k) * 2);
       products.begin?.();
     },

@@ -3,7 +3,7 @@
 import type { CodedWeights } from "../../plan/weights.ts";
 import { type Address, plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
-import { roundUp } from "./image.ts";
+import { roundUp, slices } from "./image.ts";
 
 /** Bytes in the order of a layer's weights, and what stands where there is no weight. */
 export interface Source {
@@ -24,6 +24,9 @@ export interface PanelStore {
 }
 
 const widths = [1, 2, 4] as const;
+
+/** Decoded panels stay in the first-level cache. */
+const decodedBytes = 16384;
 
 interface Codes {
   readonly bits: number;
@@ -66,12 +69,16 @@ export function panelStore(
   const codeBytes = roundUp(panelBytes * bits, 128) / 8;
   const packed = program.constant(packVectors(arrange(codes.source), panelBytes, codeBytes, bits));
   const levels = program.constant(codes.levels);
-  const panel = program.scratch((codeBytes * 8) / bits);
+  const bytes = (codeBytes * 8) / bits;
+  // Panels that come out of their codes without a gap are decoded several at a time: a call costs as much as a short panel.
+  const together = bytes === panelBytes ? Math.max(1, Math.floor(decodedBytes / bytes)) : 1;
+  const decoded = program.scratch(together * bytes);
   return {
     *runs(p0, p1, act) {
-      for (let p = p0; p < p1; p++) {
-        program[act](kernels.decode, plus(packed, p * codeBytes), panel, codeBytes, levels, bits);
-        yield { weights: panel, first: p, count: 1 };
+      for (const [first, end] of slices(p1 - p0, together)) {
+        const count = end - first;
+        program[act](kernels.decode, plus(packed, (p0 + first) * codeBytes), decoded, count * codeBytes, levels, bits);
+        yield { weights: decoded, first: p0 + first, count };
       }
     },
   };

@@ -31,13 +31,18 @@ export interface QueueOptions {
   readonly arithmetic: string;
 }
 
+export interface QueueExecutor extends Executor {
+  /** Workers that listen now. */
+  listening(): Promise<number>;
+}
+
 /**
  * Puts tasks into a queue and waits for their results. A task is a job of its own name, so that it is in the queue once, whoever asks for
  * it; putting it there again does no harm.
  *
  * @throws HalftoneError WORKER_FAILED from `run`, for tasks whose workers broke down twice
  */
-export async function createQueueExecutor({ connection, store, arithmetic }: QueueOptions): Promise<Executor> {
+export async function createQueueExecutor({ connection, store, arithmetic }: QueueOptions): Promise<QueueExecutor> {
   const { bullmq, client } = connection;
   const queue: Queue<JobData> = new bullmq.Queue(queueName(arithmetic), { connection: client });
   const events: QueueEvents = new bullmq.QueueEvents(queueName(arithmetic), { connection: client });
@@ -97,6 +102,7 @@ export async function createQueueExecutor({ connection, store, arithmetic }: Que
   return {
     workers: lanes,
     done,
+    listening: async () => (await queue.getWorkers()).length,
     async run(tasks, consume, runOptions = {}) {
       const busy = new Set<Promise<unknown>>();
       const own = Array.from({ length: lanes }, () => (task: Task, started: () => void): Promise<unknown> => {

@@ -15,6 +15,7 @@ import {
   writePlan,
 } from "halftone";
 import { createSession } from "halftone/runtime";
+import { answer, exampleInput } from "./speed.js";
 
 /** Every kind of arithmetic that ends in a plan: ranges found by search, closed form from Gram matrices, gradients. */
 const methods = {
@@ -48,10 +49,10 @@ async function failure(promise) {
 }
 
 /**
- * @param files name → bytes: model.onnx, images.gz, labels.gz, and pictures (*.jpg, *.png)
+ * @param files name → bytes: model.onnx, images.gz, labels.gz, pictures (*.jpg, *.png), and programs large enough for threads (*.halftone)
  * @param workers of the pool; 0 runs in-line
- * @param threads of the integer program
- * @returns name → hash
+ * @param threads of the integer programs
+ * @returns name → hash, and how many threads the programs really had
  */
 export async function golden(files, { workers, threads }) {
   const hashes = {};
@@ -63,7 +64,14 @@ export async function golden(files, { workers, threads }) {
   const dataset = await openDataset("images-ubyte.gz,labels-ubyte.gz", data);
   const executor = await createExecutor({ workers });
   try {
+    let own = threads;
     for (const [name, bytes] of files) {
+      if (name.endsWith(".halftone")) {
+        const session = await createSession(bytes, { threads });
+        own = Math.min(own, session.threads);
+        await note(name, answer(session, exampleInput(session)));
+        session[Symbol.dispose]();
+      }
       const kind = { jpg: "jpeg", png: "png" }[name.split(".").at(-1)];
       if (!kind) continue;
       const picture = await decodeSample({ place: name, bytes, format: { kind }, label: 0 }, { scale: 1, mean: [0], std: [1] }, 3);
@@ -87,8 +95,8 @@ export async function golden(files, { workers, threads }) {
     // Thrown by a task, so by a worker if there are any: class and fields must arrive.
     const shifted = await openDataset("images-ubyte.gz,labels-ubyte.gz", data, { labelOffset: 9 });
     await note("typed error", await failure(evaluate(model, shifted, { limit: samples, executor })));
+    return { hashes, threads: own };
   } finally {
     await executor.close();
   }
-  return hashes;
 }

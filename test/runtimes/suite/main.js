@@ -14,8 +14,7 @@ export async function main(job, open) {
   const passes = [];
   for (const pass of job.passes) {
     const started = performance.now();
-    const hashes = await golden(files, pass);
-    passes.push({ ...pass, hashes, milliseconds: Math.round(performance.now() - started) });
+    passes.push({ ...pass, ...(await golden(files, pass)), milliseconds: Math.round(performance.now() - started) });
   }
   const times = {};
   for (const [name, plan] of await read(job.plans)) times[name] = await speed(plan);

@@ -2,7 +2,7 @@ import { createSession } from "halftone/runtime";
 
 /** Long enough for coarse clocks, short enough for some rounds to pass undisturbed on a busy machine. */
 const leastMilliseconds = 5;
-const rounds = 51;
+const rounds = 25;
 
 /** The same numbers for every engine. */
 export function exampleInput({ plan }) {

@@ -26,10 +26,10 @@ import type {
 } from "../protocol.ts";
 import { fetchExample, firstChoices } from "./example.ts";
 import { pictureOf, rawOf } from "./pictures.ts";
-import { learns, type Product, run } from "./run.ts";
+import { type Product, run } from "./run.ts";
 import { describe, openExample, type Table, withDropped } from "./table.ts";
 import { Trial } from "./trial.ts";
-import { findRun, forgetRun, keepRun, type PartStore, type UnfinishedRun } from "./unfinished.ts";
+import { findRun, forgetRun, keepRun, type KeptParts, type UnfinishedRun } from "./unfinished.ts";
 
 /** Between two messages about the same stage, in milliseconds. */
 const reportEvery = 80;
@@ -78,7 +78,7 @@ class Conductor {
     try {
       const store = unfinished?.store ?? (await this.#keep(choices));
       const executor = this.#executor;
-      const work = { executor, signal, checkpoints: store, resumedParts: () => store?.loaded ?? 0, onStep: sparsely(onStep) };
+      const work = { executor, signal, checkpoints: store, resumedParts: () => store?.found ?? 0, onStep: sparsely(onStep) };
       this.#product = await run(this.#table, choices, work);
       await this.#trial.add(this.#product.plan);
       return this.#product.outcome;
@@ -126,8 +126,8 @@ class Conductor {
     return raw!;
   }
 
-  async #keep(choices: Choices): Promise<PartStore | undefined> {
-    if (!this.#keeps || !learns(choices.method)) return undefined;
+  async #keep(choices: Choices): Promise<KeptParts | undefined> {
+    if (!this.#keeps || choices.method === "nearest") return undefined;
     // A full disk is no reason not to quantize.
     return keepRun(this.#table, choices).catch(() => undefined);
   }
@@ -157,6 +157,23 @@ function sparsely(onStep: (step: Step) => void): (step: Omit<Step, "seconds">) =
   };
 }
 
+/** Errors cross to the page as plain ones: their sentence is all that it shows. */
+function plainErrors<T extends object>(api: T): T {
+  return new Proxy(api, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== "function") return member;
+      return async (...parameters: unknown[]) => {
+        try {
+          return await member.apply(target, parameters);
+        } catch (error) {
+          throw new Error(error instanceof Error ? error.message : String(error));
+        }
+      };
+    },
+  });
+}
+
 export type { Conductor };
 
-expose(new Conductor());
+expose(plainErrors(new Conductor()));

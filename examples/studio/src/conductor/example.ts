@@ -37,4 +37,5 @@ export const firstChoices: Choices = {
   firstLast: 8,
   seed: 0,
   iterations: 1000,
+  minutes: 3,
 };

@@ -1,12 +1,12 @@
 // One run, from the table to an integer program and what became of it.
 import {
-  type CheckpointStore,
+  chooseMethod,
   evaluate,
   type Executor,
   lower,
+  type PartStore,
   type Plan,
   type Progress,
-  presets,
   type Quantized,
   quantize,
   type QuantizeOptions,
@@ -30,7 +30,7 @@ export interface Product {
 export interface Work {
   readonly executor: Executor;
   readonly signal: AbortSignal;
-  readonly checkpoints?: CheckpointStore | undefined;
+  readonly checkpoints?: PartStore | undefined;
   readonly resumedParts: () => number;
   readonly onStep: (step: Omit<Step, "seconds">) => void;
 }
@@ -41,13 +41,10 @@ const comparedSamples = 96;
 const shownSamples = 24;
 
 /** A page's choices as the library's options. Cells that a method does not have stay out. */
-export function optionsOf({ iterations, ...choices }: Choices): Partial<QuantizeOptions> {
-  return { ...choices, learning: learns(choices.method) ? { iterations } : {} };
-}
-
-export function learns(method: string): boolean {
-  const row = (presets as Readonly<Record<string, (typeof presets)["nearest"]>>)[method];
-  return row !== undefined && !row.gram && row.schedule.iterations > 0;
+export function optionsOf({ iterations, minutes, ...choices }: Choices): Partial<QuantizeOptions> {
+  const row = chooseMethod({ method: choices.method, learning: {}, floatActivations: false });
+  if (row.network) return { ...choices, learning: { budget: 60 * minutes } };
+  return { ...choices, learning: !row.gram && row.schedule.iterations > 0 ? { iterations } : {} };
 }
 
 export async function run(table: Table, choices: Choices, work: Work): Promise<Product> {
@@ -65,8 +62,11 @@ export async function run(table: Table, choices: Choices, work: Work): Promise<P
   let part: string | undefined;
   let learning = false;
   const onProgress = (progress: Progress): void => {
-    learning ||= progress.stage === "reconstruct";
-    onStep({ ...progress, note: progress.stage === "reconstruct" ? part : undefined });
+    const note = { reconstruct: part, whole: "as a whole" }[progress.stage];
+    // Learning the network as a whole follows the rounding of its layers.
+    const stage = progress.stage === "whole" ? "reconstruct" : progress.stage;
+    learning ||= stage === "reconstruct";
+    onStep({ ...progress, stage, note });
   };
   const quantized = await quantize({ model, name, dataset, preprocessing, labels }, optionsOf(choices), {
     executor,
@@ -74,7 +74,7 @@ export async function run(table: Table, choices: Choices, work: Work): Promise<P
     onProgress,
     checkpoints: work.checkpoints,
     onPart(_, index, parts) {
-      part = `${index + 1} of ${parts} parts`;
+      part = index + 1 < parts ? `part ${index + 2} of ${parts}` : undefined;
     },
   });
   // Methods without steps of their own have rounded by now.

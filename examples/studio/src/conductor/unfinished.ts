@@ -1,5 +1,5 @@
-// A learning run in the origin's private file system (OPFS): what a reloaded or closed tab continues from.
-import { type Checkpoint, type CheckpointStore, memoryFiles, openDataset, prepare, readModel } from "halftone";
+// A long run in the origin's private file system (OPFS): what a reloaded or closed tab continues from.
+import { memoryFiles, openDataset, type PartStore, prepare, readModel } from "halftone";
 import type { Choices } from "../protocol.ts";
 import { bytesOf, type Source, type Table } from "./table.ts";
 
@@ -34,38 +34,38 @@ interface Manifest extends Pick<Table, "name" | "preprocessing" | "labels"> {
 export interface UnfinishedRun {
   readonly table: Table;
   readonly choices: Choices;
-  readonly store: PartStore;
+  readonly store: KeptParts;
 }
 
 /** Parts that are done. A file cut off by a crash does not have the hash at its beginning, and its part is learned again. */
-export class PartStore implements CheckpointStore {
+export class KeptParts implements PartStore {
   readonly #folder: FileSystemDirectoryHandle;
-  /** Parts that an earlier run had learned. */
-  loaded = 0;
+  /** Parts that an earlier run had finished. */
+  found = 0;
 
   constructor(folder: FileSystemDirectoryHandle) {
     this.#folder = folder;
   }
 
-  async load(part: number): Promise<Checkpoint | undefined> {
-    const file = await readFile(this.#folder, `part-${part}`);
+  async get(name: string): Promise<Uint8Array | undefined> {
+    const file = await readFile(this.#folder, name);
     if (!file) return undefined;
     const bytes = await bytesOf(file);
-    const content = bytes.subarray(32);
+    const content = bytes.slice(32);
     const hash = await digest(content);
     if (hash.some((byte, i) => byte !== bytes[i])) return undefined;
-    this.loaded++;
-    return parse(new TextDecoder().decode(content));
+    this.found++;
+    return content;
   }
 
-  async save(part: number, checkpoint: Checkpoint): Promise<void> {
-    const content = new TextEncoder().encode(serialize(checkpoint));
-    await writeFile(this.#folder, `part-${part}`, [await digest(content), content]);
+  async put(name: string, content: Uint8Array): Promise<void> {
+    const own = content as Uint8Array<ArrayBuffer>;
+    await writeFile(this.#folder, name, [await digest(own), own]);
   }
 }
 
 /** Keeps what the run is made of. The manifest comes last: without it there is no run. */
-export async function keepRun(table: Table, choices: Choices): Promise<PartStore> {
+export async function keepRun(table: Table, choices: Choices): Promise<KeptParts> {
   await forgetRun();
   const root = await navigator.storage.getDirectory();
   const folder = await root.getDirectoryHandle(folderName, { create: true });
@@ -86,7 +86,7 @@ export async function keepRun(table: Table, choices: Choices): Promise<PartStore
   await writeFile(folder, "samples", blobs);
   const manifest: Manifest = { version: import.meta.url, name, preprocessing, labels, choices, calibration, test };
   await writeFile(folder, "run.json", [new TextEncoder().encode(JSON.stringify(manifest))]);
-  return new PartStore(folder);
+  return new KeptParts(folder);
 }
 
 /** The run that was left behind, if this version can continue it. */
@@ -107,7 +107,7 @@ export async function findRun(): Promise<UnfinishedRun | undefined> {
   const { name, preprocessing, labels, choices } = manifest;
   const [calibration, test] = [await source(manifest.calibration), manifest.test && (await source(manifest.test))];
   const table: Table = { name, model, graph: prepare(readModel(model)), calibration, test, preprocessing, labels };
-  return { table, choices, store: new PartStore(folder) };
+  return { table, choices, store: new KeptParts(folder) };
 }
 
 export async function forgetRun(): Promise<void> {
@@ -139,27 +139,3 @@ async function writeFile(
 
 const digest = async (bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-
-/** Numbers in the shortest decimals that read back: the same bits. */
-function serialize({ weights, scales, undecided }: Checkpoint): string {
-  const rows = [...weights].map(([name, { codes, scale, levels }]) => [name, [...codes], [...scale], levels ? [...levels] : null]);
-  return JSON.stringify({ weights: rows, scales: [...scales], undecided });
-}
-
-function parse(text: string): Checkpoint {
-  const { weights, scales, undecided } = JSON.parse(text) as {
-    weights: [string, number[], number[], number[] | null][];
-    scales: [string, number][];
-    undecided: number;
-  };
-  return {
-    weights: new Map(
-      weights.map(([name, codes, scale, levels]) => [
-        name,
-        { codes: Int8Array.from(codes), scale: Float32Array.from(scale), levels: levels ? Int8Array.from(levels) : undefined },
-      ]),
-    ),
-    scales: new Map(scales),
-    undecided,
-  };
-}

@@ -30,7 +30,7 @@ export function App() {
       </footer>
       <Problem />
       <p class="unseen" role="status">
-        {announcement}
+        {announcement.value}
       </p>
       {hovering && <div class="veil">Drop a network, images, or both</div>}
     </>
@@ -40,7 +40,7 @@ export function App() {
 function Problem() {
   return (
     <div class="problem" role="alert" hidden={!problem.value}>
-      <p>{problem}</p>
+      <p>{problem.value}</p>
       <button type="button" class="quiet" onClick={() => (problem.value = undefined)}>
         Dismiss
       </button>

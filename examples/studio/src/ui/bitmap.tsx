@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 
-/** A picture that fills a square, enlarged in whole pixels where it is small. */
+/** A picture that fills a square, enlarged in whole pixels where it is small. @param label empty for what is named elsewhere */
 export function Bitmap({ bitmap, label, size }: { bitmap: ImageBitmap | undefined; label: string; size: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
@@ -13,5 +13,16 @@ export function Bitmap({ bitmap, label, size }: { bitmap: ImageBitmap | undefine
     context.imageSmoothingEnabled = scale < 1.5;
     context.drawImage(bitmap, (size - width) / 2, (size - height) / 2, width, height);
   }, [bitmap, size]);
-  return <canvas ref={canvas} class="bitmap" width={size} height={size} role="img" aria-label={label} />;
+  const named = label !== "";
+  return (
+    <canvas
+      ref={canvas}
+      class="bitmap"
+      width={size}
+      height={size}
+      role={named ? "img" : undefined}
+      aria-label={named ? label : undefined}
+      aria-hidden={!named}
+    />
+  );
 }

@@ -10,7 +10,7 @@ export function Program() {
     <section class="card program" aria-labelledby="program-title">
       <div class="program-head">
         <h2 id="program-title">Integer program</h2>
-        <p class="aside made">{done ? madeOf(done) : "one click away"}</p>
+        <p class="aside made">{running.value ? "working" : done ? madeOf(done) : "one click away"}</p>
         <button type="submit" class="primary" form={recipeForm} disabled={!ready.value}>
           Quantize
         </button>
@@ -25,7 +25,7 @@ export function Program() {
 }
 
 function madeOf({ hash, seconds, workers, resumedParts }: NonNullable<typeof outcome.value>) {
-  const resumed = resumedParts > 0 ? `, ${resumedParts} parts from before` : "";
+  const resumed = resumedParts > 0 ? `, ${resumedParts} ${resumedParts === 1 ? "part" : "parts"} from before` : "";
   return (
     <>
       <span>

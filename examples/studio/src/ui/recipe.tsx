@@ -64,11 +64,11 @@ export function Recipe() {
           </label>
           <Whole label="Samples" value={chosen?.samples} least={1} onChange={(samples) => set({ samples })} />
           <Whole
-            label="Steps a part"
-            value={chosen?.iterations}
+            label={method.effort === "minutes" ? "Minutes" : "Steps a part"}
+            value={chosen?.[method.effort ?? "iterations"]}
             least={1}
-            disabled={!method.learns}
-            onChange={(iterations) => set({ iterations })}
+            disabled={!method.effort}
+            onChange={(value) => set({ [method.effort!]: value })}
           />
           <Whole label="Seed" value={chosen?.seed} least={0} onChange={(seed) => set({ seed })} />
         </div>
