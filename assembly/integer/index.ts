@@ -9,10 +9,12 @@ export { residualAccumulators, residualAny, residualCodes, storeAccumulators } f
 export { add, lookup, mul, splat } from "./elementwise";
 export { maxpool, sumpool } from "./pool";
 export { copyCodes, copyRuns, copyWords, fillCodes, fillWords } from "./copy";
+export { packColumns, packRows } from "./matmul";
+export { layernorm } from "./norm";
 export { softmax } from "./softmax";
 export { stem, transformStem } from "./stem";
 export { strided, transformStrided } from "./strided";
-export { transformInput4, transformWeights4, winograd4 } from "./winograd";
+export { products, transformInput4, transformWeights4, winograd4 } from "./winograd";
 export { transformInput2, transformWeights2, winograd2 } from "./winograd2";
 
 /** First byte that no static data uses: where the host may begin to place things. */

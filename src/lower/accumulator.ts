@@ -24,17 +24,21 @@ export function accumulatorIntervals(weights: Int8Array, bias: Float64Array, cod
       else negative += weights[i]!;
     }
     const interval = { lo: start + positive * codes.lo + negative * codes.hi, hi: start + positive * codes.hi + negative * codes.lo };
-    if (interval.lo < -0x80000000 || interval.hi > 0x7fffffff) {
-      throw new HalftoneError(
-        "ACCUMULATOR_OVERFLOW",
-        `${place}, output channel ${o}`,
-        `accumulators in [${interval.lo}, ${interval.hi}]`,
-        "a sum within 32 bits",
-        "Use fewer weight bits for this layer, or split its input channels.",
-      );
-    }
+    withinInt32(interval, `${place}, output channel ${o}`, "Use fewer weight bits for this layer, or split its input channels.");
     return interval;
   });
+}
+
+/** Interval of a sum of n products of numbers in a and b; both ends are attained. */
+export function productInterval(a: Interval, b: Interval, n: number): Interval {
+  const products = [a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi];
+  return { lo: n * Math.min(...products), hi: n * Math.max(...products) };
+}
+
+/** @throws HalftoneError ACCUMULATOR_OVERFLOW */
+export function withinInt32({ lo, hi }: Interval, place: string, hint: string): void {
+  if (lo >= -0x80000000 && hi <= 0x7fffffff) return;
+  throw new HalftoneError("ACCUMULATOR_OVERFLOW", place, `accumulators in [${lo}, ${hi}]`, "a sum within 32 bits", hint);
 }
 
 /** Codes that a window meets: padded taps hold the zero point, which need not be a code that the producer's clamp lets through. */

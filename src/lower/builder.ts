@@ -1,12 +1,14 @@
 // The plan while it grows: values, tensors and steps, addressed by the graph's own names.
 import { assert, HalftoneError } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
-import { quantizeOne } from "../formats/linear.ts";
+import { quantizeOne, tensorEncoding, unsignedCodes } from "../formats/linear.ts";
 import type { Graph, GraphNode } from "../graph/types.ts";
+import { stepInputs } from "../plan/lifetimes.ts";
 import type { PlanTensor, PlanValue, Step } from "../plan/types.ts";
+import { readers } from "../quantized/fusions.ts";
 import type { PixelInput, Quantized } from "../quantized/types.ts";
 import type { Interval } from "./accumulator.ts";
-import { orderOf, pitchOf } from "./layout.ts";
+import { orderOf, pitchOf, placesOf, stridesOf } from "./layout.ts";
 import { anyCode, writtenCodes } from "./ranges.ts";
 
 /** A value of the plan without its place in the arena, which is known when all steps are. */
@@ -29,6 +31,7 @@ export class Builder {
   readonly values: UnplacedValue[] = [];
   readonly steps: Step[] = [];
   readonly tensors: Map<string, PlanTensor> = new Map();
+  readonly #readers: ReadonlyMap<string, readonly (GraphNode | undefined)[]>;
   readonly #index = new Map<string, number>();
   readonly #bounds = new Map<number, number>();
   /** Codes that each int8 value can hold. */
@@ -36,6 +39,7 @@ export class Builder {
 
   constructor(graph: Graph, quantized: Quantized, pixels?: PixelInput) {
     this.graph = graph;
+    this.#readers = readers(graph);
     this.quantized = quantized;
     this.pixels = pixels;
   }
@@ -82,9 +86,51 @@ export class Builder {
     return signedEncoding(encoding);
   }
 
-  /** A new int8 value for a site of the graph. */
-  codes(name: string): number {
-    return this.#add(name, this.dims(name), "int8", this.encoding(name));
+  /** A new int8 value for a site of the graph. @param order of its axes in memory, where it is not the usual one */
+  codes(name: string, order?: readonly number[]): number {
+    return this.#add(name, this.dims(name), "int8", this.encoding(name), order);
+  }
+
+  /** The nodes that read a value; undefined stands for the outside. */
+  readers(name: string): readonly (GraphNode | undefined)[] {
+    return this.#readers.get(name) ?? [];
+  }
+
+  /** The value itself, or a copy of it with its axes in another order. */
+  inOrder(node: GraphNode, index: number, order: readonly number[]): number {
+    const value = this.value(index);
+    if (value.order.every((axis, i) => axis === order[i])) return index;
+    const to = this.temporary(value.name, value.dims, value, order);
+    const strides = { inStrides: stridesOf(value), outStrides: stridesOf(this.value(to)) };
+    this.emit({ kernel: "copy", nodes: [node.name], input: index, output: to, dims: value.dims, ...strides, inOffset: 0, outOffset: 0 });
+    return to;
+  }
+
+  /** The value in the usual order: images channels last. */
+  inUsualOrder(node: GraphNode, index: number): number {
+    return this.inOrder(node, index, orderOf(this.value(index).dims));
+  }
+
+  /**
+   * A value that holds a constant of the graph in 8-bit codes of its own range.
+   *
+   * @param rank of the values it meets, without the batch
+   */
+  constant(node: GraphNode, name: string, rank: number, order: readonly number[]): number {
+    const tensor = this.graph.constants.get(name);
+    assert(tensor, `'${name}' is a constant`);
+    const dims = [...new Array<number>(Math.max(0, rank + 1 - tensor.dims.length)).fill(1), ...tensor.dims];
+    if (!(tensor.data instanceof Float32Array) || dims.length !== rank + 1 || dims[0] !== 1)
+      throw noIntegerForm(node, `a constant of shape [${tensor.dims.join(", ")}]`, "real numbers that are the same for every sample");
+    const { data } = tensor;
+    const min = data.reduce((least, x) => Math.min(least, x), 0);
+    const max = data.reduce((most, x) => Math.max(most, x), 0);
+    const encoding = signedEncoding(tensorEncoding({ min, max }, unsignedCodes(8)));
+    const output = this.#add(name, dims.slice(1), "int8", encoding, order);
+    const places = placesOf(this.value(output));
+    const codes = Int8Array.from(places, (place) => encode(data[place]!, encoding));
+    this.emit({ kernel: "constant", nodes: [node.name], output, data: this.tensor(node, "constant", codes) });
+    return output;
   }
 
   /** Takes the place of a value that no step makes, for the sake of its readers; false where it has no encoding. */
@@ -95,8 +141,8 @@ export class Builder {
   }
 
   /** A new int32 value of at most `bound` in magnitude, real = scale[c] · accumulator; one scale per channel or one for all. */
-  accumulators(name: string, scale: readonly number[], bound: number): number {
-    const index = this.#add(name, this.dims(name), "int32", { scale, zeroPoint: 0 });
+  accumulators(name: string, scale: readonly number[], bound: number, order?: readonly number[]): number {
+    const index = this.#add(name, this.dims(name), "int32", { scale, zeroPoint: 0 }, order);
     this.#bounds.set(index, bound);
     return index;
   }
@@ -109,8 +155,8 @@ export class Builder {
   }
 
   /** A helper buffer with the encoding of another value and dims of its own. */
-  temporary(name: string, dims: readonly number[], like: UnplacedValue): number {
-    return this.#add(`${name}~${this.values.length}`, dims, like.type, like);
+  temporary(name: string, dims: readonly number[], like: UnplacedValue, order?: readonly number[]): number {
+    return this.#add(`${name}~${this.values.length}`, dims, like.type, like, order);
   }
 
   #add(
@@ -118,10 +164,10 @@ export class Builder {
     dims: readonly number[],
     type: "int8" | "int32",
     encoding: { scale: number | readonly number[]; zeroPoint: number },
+    order: readonly number[] = orderOf(dims),
   ): number {
-    const order = orderOf(dims);
     const scale = typeof encoding.scale === "number" ? [encoding.scale] : encoding.scale;
-    this.values.push({ name, dims, order, pitch: pitchOf(dims), type, scale, zeroPoint: encoding.zeroPoint });
+    this.values.push({ name, dims, order, pitch: pitchOf(dims, order), type, scale, zeroPoint: encoding.zeroPoint });
     this.#index.set(name, this.values.length - 1);
     return this.values.length - 1;
   }
@@ -141,7 +187,8 @@ export class Builder {
 
   emit(step: Step): void {
     this.steps.push(step);
-    const input = this.range("inputs" in step ? step.inputs[0] : step.input);
+    const [first] = stepInputs(step);
+    const input = first === undefined ? anyCode : this.range(first);
     const before = this.#ranges.get(step.output);
     this.#ranges.set(
       step.output,

@@ -21,7 +21,7 @@ export function lowerSum(b: Builder, unit: FusedUnit): void {
     kernel: "add",
     nodes: unit.nodes.map(({ name }) => name),
     inputs: [first, second],
-    output: b.codes(unit.output),
+    output: b.codes(unit.output, b.value(first).order),
     multipliers: [roundHalfEven(own[0]! * powerOfTwo(bits)), roundHalfEven(other[0]! * powerOfTwo(bits))],
     bits,
     zero: y.zeroPoint,
@@ -37,19 +37,25 @@ export function lowerProduct(b: Builder, unit: FusedUnit): void {
     kernel: "mul",
     nodes: unit.nodes.map(({ name }) => name),
     inputs: [first, second],
-    output: b.codes(unit.output),
+    output: b.codes(unit.output, b.value(first).order),
     ...quantizeMultiplier((b.value(first).scale[0]! * b.value(second).scale[0]!) / y.scale),
     zero: y.zeroPoint,
     ...clampCodes(y, unit.clamp),
   });
 }
 
-/** The two inputs with the larger one first, and whether that is the second; the other has the same shape, one element per channel, or one element. */
+/**
+ * The two inputs with the larger one first, and whether that is the second; the other has the same shape, one element per channel, or one
+ * element, and its axes in the same order. One of them may be a constant.
+ */
 function operands(b: Builder, node: GraphNode): [large: number, small: number, swapped: boolean] {
-  const indices = node.inputs.map((name) => b.index(name)) as [number, number];
+  const known = b.value(b.index(node.inputs.find((name) => b.has(name))!));
+  const indices = node.inputs.map((name) => (b.has(name) ? b.index(name) : b.constant(node, name, known.dims.length, known.order)));
   const count = (i: number): number => b.value(i).dims.reduce((product, d) => product * d, 1);
-  const swap = count(indices[0]) < count(indices[1]);
-  const [large, small] = (swap ? indices.toReversed() : indices) as [number, number];
+  const swap = count(indices[0]!) < count(indices[1]!);
+  const [large, other] = (swap ? indices.toReversed() : indices) as [number, number];
+  const fits = b.value(other).dims.length === b.value(large).dims.length;
+  const small = fits ? b.inOrder(node, other, b.value(large).order) : other;
   const a = b.value(large);
   const c = b.value(small);
   const channelAxis = a.order.at(-1);
@@ -63,12 +69,13 @@ function operands(b: Builder, node: GraphNode): [large: number, small: number, s
 
 /** All nodes between root and output as one table of 256 codes, or one such table per channel: one rounding. */
 export function lowerTable(b: Builder, unit: PointwiseUnit): void {
-  const inputIndex = b.index(unit.root);
+  const perChannel = unit.nodes.some((node) => node.inputs.some((name) => (b.graph.constants.get(name)?.data.length ?? 1) > 1));
+  const root = b.index(unit.root);
+  const inputIndex = perChannel ? b.inUsualOrder(unit.nodes[0]!, root) : root;
   const input = b.value(inputIndex);
   const y = b.encoding(unit.output);
   const rank = input.dims.length + 1;
   const channelAxis = rank === 4 ? 1 : rank - 1;
-  const perChannel = unit.nodes.some((node) => node.inputs.some((name) => (b.graph.constants.get(name)?.data.length ?? 1) > 1));
   const channels = perChannel ? input.dims[channelAxis - 1]! : 1;
 
   // 256 codes along one axis that is not the channel's, channels along theirs.
@@ -91,7 +98,7 @@ export function lowerTable(b: Builder, unit: PointwiseUnit): void {
     kernel: "lookup",
     nodes: unit.nodes.map(({ name }) => name),
     input: inputIndex,
-    output: b.codes(unit.output),
+    output: b.codes(unit.output, input.order),
     table: b.tensor(node, "table", table),
     perChannel,
   });

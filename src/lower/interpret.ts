@@ -3,6 +3,8 @@ import { assert } from "../errors.ts";
 import { convAccumulators } from "../ops/integer/conv.ts";
 import { copyStrided } from "../ops/integer/copy.ts";
 import { addCodes, lookupCodes, mulCodes } from "../ops/integer/elementwise.ts";
+import { matmulAccumulators } from "../ops/integer/matmul.ts";
+import { layerNormCodes } from "../ops/integer/norm.ts";
 import { averagePoolCodes, maxPoolCodes } from "../ops/integer/pool.ts";
 import { addRounded, requantize, toCode } from "../ops/integer/requantize.ts";
 import { softmaxCodes } from "../ops/integer/softmax.ts";
@@ -120,6 +122,24 @@ const rows: Rows = {
   softmax(memory, step) {
     return softmaxCodes(codes(memory, step.input), channelsOf(memory.plan.values[step.input]!), tensor(memory.plan, step.table));
   },
+  matmul(memory, step) {
+    const [a, b] = step.inputs.map((index) => {
+      const value = memory.plan.values[index]!;
+      return { codes: memory.buffers[index] as Int8Array, dims: value.dims, strides: logicalStrides(value), zeroPoint: value.zeroPoint };
+    });
+    const acc = matmulAccumulators(a!, b!);
+    return leave(memory, acc, channelsOf(memory.plan.values[step.output]!), { kind: "requantize", ...step.requantization });
+  },
+  layernorm(memory, step) {
+    const beta = tensor<Int32Array>(memory.plan, step.beta);
+    return layerNormCodes(codes(memory, step.input), {
+      ...step,
+      epsilon: BigInt(step.epsilon),
+      gamma: tensor<Int32Array>(memory.plan, step.gamma),
+      beta: BigInt64Array.from({ length: beta.length / 2 }, (_, i) => (BigInt(beta[2 * i + 1]!) << 32n) | BigInt(beta[2 * i]! >>> 0)),
+    });
+  },
+  constant: (memory, step) => tensor<Int8Array>(memory.plan, step.data),
   copy(memory, step) {
     const from = memory.buffers[step.input];
     assert(from, "a copy's input is written before it");

@@ -32,11 +32,12 @@ export interface Layer {
 
 /** @throws HalftoneError NO_INTEGER_FORM */
 export function layerOf(b: Builder, node: GraphNode): Layer {
-  const input = b.index(node.inputs[0]!);
+  const dense = node.op === "Gemm" || node.op === "MatMul";
+  const given = b.index(node.inputs[0]!);
+  const input = dense ? b.inOrder(node, given, rowsOf(b.value(given).dims)) : b.inUsualOrder(node, given);
   const { type, dims, scale, zeroPoint } = b.value(input);
   const image = imageOf(dims);
   if (type !== "int8" || !image) throw noIntegerForm(node, `an input of shape [${dims.join(", ")}]`, "one to three axes besides the batch");
-  const dense = node.op === "Gemm" || node.op === "MatMul";
   if (!dense && dims.length !== 3) throw noIntegerForm(node, `a ${dims.length - 1}-D convolution`, "a 2-D convolution");
   const groups = Number(node.attributes.group ?? 1);
   const pixels = b.pixels?.weights.has(node.name) ? b.pixels : undefined;
@@ -54,6 +55,9 @@ export function layerOf(b: Builder, node: GraphNode): Layer {
   const padded = spreadImage(b, node, input, [1, 1], geometry.pads, border);
   return { input: padded, ...codes, weights, geometry: { ...geometry, pads: [0, 0, 0, 0] }, groups };
 }
+
+/** Features last. */
+const rowsOf = (dims: readonly number[]): number[] => dims.map((_, axis) => axis);
 
 const pointGeometry: WindowGeometry = { stride: [1, 1], dilation: [1, 1], pads: [0, 0, 0, 0] };
 

@@ -1,12 +1,12 @@
 // The one place that decides how a sample lies in memory: images channels last, everything else as it is.
 import type { PlanValue } from "../plan/types.ts";
 
-/** Physical order of the axes of one sample. */
+/** Usual order of the axes of one sample in memory. */
 export const orderOf = (dims: readonly number[]): number[] => (dims.length === 3 ? [1, 2, 0] : dims.map((_, i) => i));
 
 /** Elements between two positions of the last but one physical axis: kernels work on 8 channels at a time, first layers on up to 4. */
-export function pitchOf(dims: readonly number[]): number {
-  const last = dims.length === 0 ? 1 : dims[orderOf(dims).at(-1)!]!;
+export function pitchOf(dims: readonly number[], order: readonly number[] = orderOf(dims)): number {
+  const last = dims.length === 0 ? 1 : dims[order.at(-1)!]!;
   return last <= 4 ? last : Math.ceil(last / 8) * 8;
 }
 
@@ -34,4 +34,13 @@ export function imageOf(dims: readonly number[]): { channels: number; height: nu
   if (dims.length === 2) return { channels: dims[1]!, height: 1, width: dims[0]! };
   if (dims.length === 1) return { channels: dims[0]!, height: 1, width: 1 };
   return undefined;
+}
+
+/** Row-major index of each element, in the order of memory. */
+export function placesOf({ dims, order }: Placed): number[] {
+  const rowMajor = dims.map((_, axis) => dims.slice(axis + 1).reduce((product, d) => product * d, 1));
+  return order.reduce(
+    (all, axis) => all.flatMap((start) => Array.from({ length: dims[axis]! }, (_, i) => start + i * rowMajor[axis]!)),
+    [0],
+  );
 }

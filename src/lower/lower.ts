@@ -2,6 +2,7 @@
 import { assert, HalftoneError } from "../errors.ts";
 import { specialize } from "../graph/infer.ts";
 import { settle } from "../graph/prepare.ts";
+import { stepInputs } from "../plan/lifetimes.ts";
 import { arithmeticVersion, type Plan, type PlanValue, planVersion, type Step } from "../plan/types.ts";
 import type { ResidualMode } from "../quantized/fusions.ts";
 import { accumulatorValues } from "../quantized/sites.ts";
@@ -102,13 +103,6 @@ function singleSample(quantized: Quantized): Record<string, number[]> {
   );
 }
 
-/** All values that a step reads, its output left out. */
-export function readsOf(step: Step): number[] {
-  const reads = "inputs" in step ? [...step.inputs] : [step.input];
-  if (step.kernel === "conv" && step.epilogue.kind === "residual") reads.push(step.epilogue.value);
-  return reads;
-}
-
 /** A value lives from its first writer to its last reader; inputs from the start, outputs to the end. */
 function place(
   values: readonly UnplacedValue[],
@@ -118,7 +112,7 @@ function place(
 ): { offsets: number[]; total: number } {
   const lives = values.map((value) => ({ bytes: sizeOf(value) * (value.type === "int32" ? 4 : 1), firstStep: steps.length, lastStep: -1 }));
   for (const [i, step] of steps.entries()) {
-    for (const index of [step.output, ...readsOf(step)]) {
+    for (const index of [step.output, ...stepInputs(step)]) {
       const life = lives[index]!;
       life.firstStep = Math.min(life.firstStep, i);
       life.lastStep = Math.max(life.lastStep, i);

@@ -1,6 +1,7 @@
 // Operators that only move codes about: strided copies.
 import type { GraphNode, Tensor } from "../graph/types.ts";
-import { type Builder, encode, noIntegerForm } from "./builder.ts";
+import { isWeighted } from "../quantized/fusions.ts";
+import { type Builder, encode, noIntegerForm, type UnplacedValue } from "./builder.ts";
 import { rescaleTable } from "./elementwise.ts";
 import { stridesOf } from "./layout.ts";
 
@@ -37,13 +38,24 @@ function constantInts(b: Builder, node: GraphNode, i: number): number[] | undefi
   return Array.from(tensor.data as BigInt64Array, Number);
 }
 
+const rowReaders = new Set(["Reshape", "Transpose", "MatMul", "Softmax", "LayerNormalization"]);
+
+/** Rows stay rows on their way to what reads rows; everything else gets the usual order. */
+function moveOrder(b: Builder, name: string): readonly number[] | undefined {
+  return b.readers(name).every((reader) => reader && rowReaders.has(reader.op)) ? b.dims(name).map((_, axis) => axis) : undefined;
+}
+
+/** Without padding, in the model's order. */
+const isDense = ({ dims, order, pitch }: UnplacedValue): boolean => order.every((axis, i) => axis === i) && pitch === (dims.at(-1) ?? 1);
+
 /** Row-major contents under another shape: through a flat copy, unless one side is flat already. */
 const lowerReshape: Rule = (b, node) => {
   const from = b.index(node.inputs[0]!);
   const source = b.value(from);
-  const to = b.codes(node.outputs[0]!);
+  const to = b.codes(node.outputs[0]!, moveOrder(b, node.outputs[0]!));
   const target = b.value(to);
   const flatDims = [source.dims.reduce((product, d) => product * d, 1)];
+  if (isDense(source) && isDense(target)) return emitMove(b, node, from, to, { dims: flatDims, inStrides: [1], outStrides: [1] });
   const rowMajor = (dims: readonly number[]): number[] => dims.map((_, i) => dims.slice(i + 1).reduce((product, d) => product * d, 1));
   if (target.dims.length <= 1)
     return emitMove(b, node, from, to, { dims: source.dims, inStrides: stridesOf(source), outStrides: rowMajor(source.dims) });
@@ -63,7 +75,10 @@ const lowerTranspose: Rule = (b, node) => {
   if (perm.length !== source.dims.length || permutation[0] !== 0)
     throw noIntegerForm(node, "a transposed batch axis", "the batch axis in front");
   const strides = stridesOf(source);
-  const to = b.codes(node.outputs[0]!);
+  const [y = ""] = node.outputs;
+  // Products of activations read any order: there, nothing need move.
+  const products = b.readers(y).every((reader) => reader?.op === "MatMul" && !isWeighted(b.graph, reader));
+  const to = b.codes(y, products ? source.order.map((axis) => perm.indexOf(axis)) : moveOrder(b, y));
   emitMove(b, node, from, to, { dims: b.value(to).dims, inStrides: perm.map((axis) => strides[axis]!) });
 };
 
@@ -248,7 +263,7 @@ const lowerConcat: Rule = (b, node) => {
   const outStrides = stridesOf(target);
   let start = 0;
   for (const name of node.inputs) {
-    let from = b.index(name);
+    let from = b.has(name) ? b.index(name) : b.constant(node, name, target.dims.length, target.order);
     const source = b.value(from);
     if (source.scale[0] !== y.scale || source.zeroPoint !== y.zeroPoint) {
       const rescaled = b.temporary(name, source.dims, { ...source, scale: [y.scale], zeroPoint: y.zeroPoint });

@@ -10,7 +10,7 @@ const wholeGeometry: WindowGeometry = { stride: [1, 1], dilation: [1, 1], pads: 
 
 /** Window of a pool on [C,H,W]; global pools take all of it. */
 function poolOf(b: Builder, node: GraphNode): { index: number; window: [number, number]; geometry: WindowGeometry } {
-  const index = b.index(node.inputs[0]!);
+  const index = b.inUsualOrder(node, b.index(node.inputs[0]!));
   const input = b.value(index);
   const image = imageOf(input.dims);
   if (!image || input.type !== "int8" || (input.dims.length !== 3 && !node.op.startsWith("Reduce"))) {

@@ -15,7 +15,12 @@ export function writtenCodes(step: Step, input: Interval, before: Interval | und
       return step.epilogue.kind === "accumulator" ? anyCode : { lo: step.epilogue.lo, hi: step.epilogue.hi };
     case "add":
     case "mul":
+    case "layernorm":
       return { lo: step.lo, hi: step.hi };
+    case "matmul":
+      return { lo: step.requantization.lo, hi: step.requantization.hi };
+    case "constant":
+      return union(Array.from(tensor(step.data), (code) => ({ lo: code, hi: code })));
     case "avgpool":
       return { lo: step.requantization!.lo, hi: step.requantization!.hi };
     case "maxpool":

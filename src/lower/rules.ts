@@ -8,6 +8,7 @@ import { accumulatorIntervals, union } from "./accumulator.ts";
 import { type Builder, clampCodes, noIntegerForm } from "./builder.ts";
 import { lowerProduct, lowerSum, lowerTable } from "./elementwise.ts";
 import { imageOf, stridesOf } from "./layout.ts";
+import { lowerLayerNormalization, lowerMatmul } from "./matrices.ts";
 import { moveRules } from "./moves.ts";
 import { isSpatialMean, lowerAveragePool, lowerMaxPool } from "./pools.ts";
 import { lowerWeighted, requantization } from "./weighted.ts";
@@ -39,7 +40,16 @@ const nodeRules: Readonly<Record<string, NodeRule>> = {
   MaxPool: lowerMaxPool,
   GlobalMaxPool: lowerMaxPool,
   Softmax: lowerSoftmax,
+  LayerNormalization: lowerLayerNormalization,
+  // Of two activations: weights are a unit's anchor.
+  MatMul: lowerMatmul,
+  // With a constant that is no table's: as large as the value.
+  Add: (b, node) => lowerSum(b, alone(node)),
+  Sub: (b, node) => lowerSum(b, alone(node)),
+  Mul: (b, node) => lowerProduct(b, alone(node)),
 };
+
+const alone = (node: GraphNode): FusedUnit => ({ kind: "fused", anchor: node, nodes: [node], output: node.outputs[0]! });
 
 /** @throws HalftoneError NO_INTEGER_FORM */
 export function lowerUnit(b: Builder, unit: Unit, accumulators: ReadonlySet<string>): void {
@@ -64,7 +74,7 @@ const leastScale = 1e-12;
 /** A normalization that no convolution could take in: a depthwise 1×1 convolution with codes ±127. */
 function lowerBatchNormalization(b: Builder, unit: FusedUnit): void {
   const node = unit.anchor;
-  const index = b.index(node.inputs[0]!);
+  const index = b.inUsualOrder(node, b.index(node.inputs[0]!));
   const input = b.value(index);
   const image = imageOf(input.dims);
   const [gamma, beta, mean, variance] = node.inputs
@@ -133,14 +143,14 @@ function lowerSoftmax(b: Builder, node: GraphNode): void {
   const data = Uint32Array.from({ length: 256 }, (_, k) => roundHalfEven(exp(-k * input.scale[0]!) * 0x800000));
   const table = b.tensor(node, "table", data);
   const nodes = [node.name];
-  const to = b.codes(y);
+  const to = b.codes(y, input.order);
   if (axis === last) {
     b.emit({ kernel: "softmax", nodes, input: from, output: to, table });
     return;
   }
   const swapped = <T>(list: readonly T[]): T[] => list.with(axis, list[last]!).with(last, list[axis]!);
-  const turned = b.temporary(x, swapped(input.dims), input);
-  const result = b.temporary(y, swapped(input.dims), b.value(to));
+  const turned = b.temporary(x, swapped(input.dims), input, input.order);
+  const result = b.temporary(y, swapped(input.dims), b.value(to), input.order);
   const there = { inStrides: swapped(stridesOf(input)), outStrides: stridesOf(b.value(turned)) };
   const back = { inStrides: swapped(stridesOf(b.value(result))), outStrides: stridesOf(b.value(to)) };
   const start = { inOffset: 0, outOffset: 0 };

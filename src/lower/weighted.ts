@@ -16,6 +16,8 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
   const layer = layerOf(b, node);
   const { input: inputIndex, step, weights, geometry, groups } = layer;
   const input = b.value(inputIndex);
+  // Dense layers keep features last, of images too.
+  const order = node.op === "Gemm" || node.op === "MatMul" ? input.order : undefined;
 
   const accumulatorScale = Array.from(weights.scales, (s) => step * s);
   const bias = foldedBias(b, node, unit.bias ?? node.inputs[2], layer);
@@ -23,7 +25,7 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
   const intervals = accumulatorIntervals(weights.codes, bias, codes, `${node.op} '${node.name}'`);
   const stays = accumulatorValues.has(unit.output);
   const { lo, hi } = union(intervals);
-  const output = stays ? b.accumulators(unit.output, accumulatorScale, magnitude({ lo, hi })) : b.codes(unit.output);
+  const output = stays ? b.accumulators(unit.output, accumulatorScale, magnitude({ lo, hi }), order) : b.codes(unit.output, order);
   b.emit({
     kernel: "conv",
     nodes: unit.nodes.map(({ name }) => name),
@@ -34,7 +36,7 @@ export function lowerWeighted(b: Builder, unit: FusedUnit, accumulatorValues: Re
     groups,
     ...storedWeights(b, node, weights),
     bias: b.tensor(node, "bias", Int32Array.from(bias)),
-    epilogue: stays ? { kind: "accumulator" } : epilogue(b, unit, accumulatorScale, intervals),
+    epilogue: stays ? { kind: "accumulator" } : epilogue(b, unit, output, accumulatorScale, intervals),
     accumulator: [lo, hi],
   });
 }
@@ -63,10 +65,16 @@ function foldedBias(b: Builder, node: GraphNode, name: string | undefined, { ste
   });
 }
 
-function epilogue(b: Builder, unit: FusedUnit, accumulatorScale: readonly number[], intervals: readonly Interval[]): Epilogue {
+function epilogue(
+  b: Builder,
+  unit: FusedUnit,
+  output: number,
+  accumulatorScale: readonly number[],
+  intervals: readonly Interval[],
+): Epilogue {
   const y = b.encoding(unit.output);
   const { lo, hi } = clampCodes(y, unit.clamp);
-  if (unit.residual) return residualEpilogue(b, unit, accumulatorScale, intervals, { zero: y.zeroPoint, lo, hi, scale: y.scale });
+  if (unit.residual) return residualEpilogue(b, unit, output, accumulatorScale, intervals, { zero: y.zeroPoint, lo, hi, scale: y.scale });
   const factors = accumulatorScale.map((s) => s / y.scale);
   return { kind: "requantize", ...requantization(b, unit.anchor, factors, intervals, { zero: y.zeroPoint, lo, hi }) };
 }
@@ -103,11 +111,12 @@ export function requantization(
 function residualEpilogue(
   b: Builder,
   unit: FusedUnit,
+  output: number,
   accumulatorScale: readonly number[],
   intervals: readonly Interval[],
   y: { readonly zero: number; readonly lo: number; readonly hi: number; readonly scale: number },
 ): Epilogue {
-  const index = b.index(unit.residual!.value);
+  const index = b.inOrder(unit.anchor, b.index(unit.residual!.value), b.value(output).order);
   const residual: UnplacedValue = b.value(index);
   const own = accumulatorScale.map((s) => s / y.scale);
   const other = own.map((_, c) => residual.scale[residual.scale.length === 1 ? 0 : c]! / y.scale);

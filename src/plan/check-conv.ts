@@ -90,7 +90,13 @@ function excludesTies(magnitude: number, multiplier: number, shift: number): boo
 }
 
 /** Multipliers and shifts of `count` channels; `lo[i]`, `hi[i]` bound what is multiplied. */
-function checkRequantization(context: Context, r: Requantization, count: number, lo: ArrayLike<number>, hi: ArrayLike<number>): Interval {
+export function checkRequantization(
+  context: Context,
+  r: Requantization,
+  count: number,
+  lo: ArrayLike<number>,
+  hi: ArrayLike<number>,
+): Interval {
   const multiplier = context.tensor(r.multiplier, "int32", count);
   const shift = context.tensor(r.shift, "int32", count);
   context.ordered(r.lo, r.hi);

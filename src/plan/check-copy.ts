@@ -2,7 +2,7 @@
 import type { Context, Interval, Written } from "./context.ts";
 import { union } from "./context.ts";
 import { channelsOf, logicalElements, storedElements } from "./layout.ts";
-import type { CopyStep, PlanValue } from "./types.ts";
+import type { ConstantStep, CopyStep, PlanValue } from "./types.ts";
 
 function checkReach(
   context: Context,
@@ -110,4 +110,13 @@ export function checkCopy(context: Context, step: CopyStep): void {
   const whole = mark(context, step, input, output, copied);
   const complete = whole || filled !== undefined || (before?.complete ?? false);
   context.written[step.output] = { range: union(range, others), complete, copied };
+}
+
+export function checkConstant(context: Context, step: ConstantStep): void {
+  const output = context.output("int8");
+  const codes = context.tensor(step.data, "int8", logicalElements(output));
+  context.writes(
+    output,
+    codes.reduce((range: Interval, code) => union(range, [code, code]), [codes[0]!, codes[0]!]),
+  );
 }

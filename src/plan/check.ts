@@ -2,7 +2,8 @@
 // written, overflow an accumulator, or run for ever.
 import { HalftoneError } from "../errors.ts";
 import { checkConv, checkPool } from "./check-conv.ts";
-import { checkCopy } from "./check-copy.ts";
+import { checkLayernorm, checkMatmul } from "./check-matrices.ts";
+import { checkConstant, checkCopy } from "./check-copy.ts";
 import { checkAdd, checkLookup, checkMul, checkSoftmax } from "./check-elementwise.ts";
 import { Context } from "./context.ts";
 import { malformed, show } from "./fields.ts";
@@ -22,6 +23,9 @@ const checks: { readonly [K in Step["kernel"]]: (context: Context, step: Extract
   avgpool: checkPool,
   copy: checkCopy,
   softmax: checkSoftmax,
+  matmul: checkMatmul,
+  layernorm: checkLayernorm,
+  constant: checkConstant,
 };
 
 /** Before the fields are read: a newer plan may have fields that this reader doesn't know. */

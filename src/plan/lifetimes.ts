@@ -5,7 +5,8 @@ import type { Plan, Step } from "./types.ts";
 
 /** Values a step reads. */
 export function stepInputs(step: Step): readonly number[] {
-  if (step.kernel === "add" || step.kernel === "mul") return step.inputs;
+  if (step.kernel === "constant") return [];
+  if ("inputs" in step) return step.inputs;
   if (step.kernel === "conv" && step.epilogue.kind === "residual") return [step.input, step.epilogue.value];
   return [step.input];
 }

@@ -2,11 +2,14 @@
 import { type Field, flag, integer, list, oneOf, optional, pair, quad, real, record, text, variant } from "./fields.ts";
 import type {
   AddStep,
+  ConstantStep,
   ConvStep,
   CopyStep,
   Epilogue,
   Golden,
+  LayernormStep,
   LookupStep,
+  MatmulStep,
   MulStep,
   Plan,
   PlanValue,
@@ -146,6 +149,25 @@ const step = variant<"kernel", Step>("kernel", {
     fills: optional(text),
   }),
   softmax: record<SoftmaxStep>({ kernel: oneOf("softmax"), ...base, input: valueIndex, table: text }),
+  matmul: record<MatmulStep>({
+    kernel: oneOf("matmul"),
+    ...base,
+    inputs: pair(valueIndex),
+    requantization: record<Requantization>(requantization),
+    accumulator: pair(int32),
+  }),
+  layernorm: record<LayernormStep>({
+    kernel: oneOf("layernorm"),
+    ...base,
+    input: valueIndex,
+    epsilon: integer(1, 2 ** 45 - 1),
+    gamma: text,
+    beta: text,
+    zero: code,
+    lo: code,
+    hi: code,
+  }),
+  constant: record<ConstantStep>({ kernel: oneOf("constant"), ...base, data: text }),
 });
 
 export const preprocessing: Field<PlanPreprocessing> = record<PlanPreprocessing>({

@@ -160,7 +160,52 @@ export interface SoftmaxStep extends StepBase {
 }
 
 /** One step of a program; `kernel` says which. */
-export type Step = ConvStep | AddStep | MulStep | LookupStep | PoolStep | CopyStep | SoftmaxStep;
+/**
+ * Matrices of codes, one for each index of the axes before the last two: y = zero + round((Σₖ (a[m,k] − za)(b[k,n] − zb)) · multiplier[n] · 2^…).
+ * Logical dims […,M,K], […,K,N] and […,M,N], in any order in memory but for the output, which lies as it is.
+ */
+export interface MatmulStep extends StepBase {
+  readonly kernel: "matmul";
+  readonly inputs: readonly [number, number];
+  readonly requantization: Requantization;
+  /** [lo, hi] that the sum can reach, attained. */
+  readonly accumulator: readonly [number, number];
+}
+
+/**
+ * Over the last physical axis of n elements, with S₁ = Σ x, S₂ = Σ x² and V = n S₂ − S₁² + epsilon: z = ⌊((n x − S₁) · ⌊2⁵⁴ / ⌊√(V 2¹⁶)⌋⌋ + 2³⁰) / 2³¹⌋,
+ * y = zero + ⌊(z · gamma + beta + 2²⁶) / 2²⁷⌋, clamped.
+ */
+export interface LayernormStep extends StepBase {
+  readonly kernel: "layernorm";
+  readonly input: number;
+  readonly epsilon: number;
+  /** int32[n] */
+  readonly gamma: string;
+  /** int32[2n]: low and high words of int64[n] */
+  readonly beta: string;
+  readonly zero: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/** Codes that the plan brings along: int8, in the order of the output in memory, without padding. */
+export interface ConstantStep extends StepBase {
+  readonly kernel: "constant";
+  readonly data: string;
+}
+
+export type Step =
+  | ConvStep
+  | AddStep
+  | MulStep
+  | LookupStep
+  | PoolStep
+  | CopyStep
+  | SoftmaxStep
+  | MatmulStep
+  | LayernormStep
+  | ConstantStep;
 
 /** Inputs that anybody can make again (golden.ts), and what the program answers: proof that a machine computes the same integers. */
 export interface Golden {

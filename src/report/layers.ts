@@ -36,7 +36,7 @@ export function layerRows(plan: Plan, drift: readonly LayerDrift[]): LayerRow[] 
       dims,
       type,
       bytes: constantBytesOf(plan, step),
-      accumulator: step.kernel === "conv" ? step.accumulator : undefined,
+      accumulator: "accumulator" in step ? step.accumulator : undefined,
       sqnrDb: byStep.get(index)?.sqnrDb,
     };
   });

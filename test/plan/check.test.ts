@@ -118,6 +118,43 @@ const pixels =
     set(p.plan, { pixels: true, preprocessing, ...fields });
   };
 
+interface Product {
+  readonly values?: readonly number[];
+  readonly out?: readonly number[];
+  readonly accumulator?: readonly number[];
+  readonly multipliers?: number;
+}
+
+/** A plan of one product, [3, 5] by [5, 2], but for what is told. Zero points 3: differences of −131 … 124. */
+const product =
+  ({ values = [3, 5], out = [3, 2], accumulator = [-81_220, 85_805], multipliers = 2 }: Product): Damage =>
+  (p) => {
+    const matrix = (name: string, dims: readonly number[], offset: number): PlanValue => ({
+      ...image(name, 1, 1, offset),
+      dims,
+      order: [0, 1],
+      pitch: 8,
+    });
+    p.tensors.set("q2", new Int32Array(multipliers).fill(2 ** 30 + 1));
+    p.tensors.set("s2", new Int32Array(2).fill(-7));
+    const requantization = { multiplier: "q2", shift: "s2", rounding: "even", ...whole };
+    set(p.plan, {
+      values: [matrix("a", values, 0), matrix("b", [5, 2], 64), matrix("c", out, 128)],
+      inputs: [0, 1],
+      outputs: [2],
+      steps: [{ kernel: "matmul", nodes: [], inputs: [0, 1], output: 2, requantization, accumulator }],
+    });
+  };
+
+/** A normalization in place of the softmax. */
+const normalization =
+  (damage: Damage): Damage =>
+  (p) => {
+    p.steps.softmax = { kernel: "layernorm", nodes: [], input: 6, output: 7, epsilon: 1, gamma: "b", beta: "beta", ...whole } as never;
+    p.tensors.set("beta", new Int32Array(10));
+    damage(p);
+  };
+
 const rows: Record<string, [Damage, RegExp]> = {
   "a newer version": [(p) => set(p.plan, { version: 3 }), /plan version: found 3, expected 1 to 2. It was written by a newer Halftone/],
   "an older version": [(p) => set(p.plan, { version: 0 }), /plan version: found 0, expected 1 to 2. It was written by an older Halftone/],
@@ -269,6 +306,28 @@ const rows: Record<string, [Damage, RegExp]> = {
     /plan pixels: found a mean of 3 channels, expected 1 or 5/,
   ],
   "pixels that are a number": [(p) => set(p.plan, { pixels: 1 }), /plan\.pixels: found 1/],
+  "factors of other sizes": [product({ values: [3, 4] }), /found factors of \[3,4\] and \[5,2\], expected matrices of equal inner extents/],
+  "a product of another size": [product({ out: [2, 3] }), /found an output of \[2,3\] in order \[0,1\], expected \[3,2\] as it is/],
+  "a product's interval too narrow": [
+    product({ accumulator: [-5 * 131 * 131, 5 * 131 * 131 - 1] }),
+    /found an accumulator interval \[-85805, 85804\], expected one that holds \[-81220, 85805\]/,
+  ],
+  "a product with multipliers for fewer columns": [product({ multipliers: 1 }), /expected Int32Array\[2\]/],
+  "a normalization without room for its shift": [
+    normalization((p) => p.tensors.set("beta", new Int32Array(10).fill(2 ** 28))),
+    /found a beta of 268435456 · 2³² at 0, expected less than 2⁶⁰/,
+  ],
+  "a normalization of an epsilon that leaves no variance": [normalization((p) => set(p.steps.softmax, { epsilon: 0 })), /epsilon: found 0/],
+  "a normalization with words for fewer shifts": [
+    normalization((p) => p.tensors.set("beta", new Int32Array(5))),
+    /expected Int32Array\[10\]/,
+  ],
+  "a constant of another length": [
+    (p) => {
+      p.steps.softmax = { kernel: "constant", nodes: [], output: 7, data: "b" } as never;
+    },
+    /found tensor 'b' of type Int32Array\[5\], expected Int8Array\[80\]/,
+  ],
   "a softmax that divides by zero": [(p) => void p.tensors.set("e", new Uint32Array(256)), /found table\[0\] = 0/],
 };
 
@@ -277,6 +336,11 @@ test("the undamaged plan is let through", () => {
   const taking = parts();
   pixels({})(taking);
   checkPlan(planOf(taking));
+  for (const more of [product({}), normalization(() => {})]) {
+    const all = parts();
+    more(all);
+    checkPlan(planOf(all));
+  }
 });
 
 test.for(Object.entries(rows))("%s is refused in one sentence", ([, [damage, message]]) => {

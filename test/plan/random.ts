@@ -2,7 +2,7 @@
 import { packCodes } from "../../src/formats/packing.ts";
 import { planArena } from "../../src/lower/arena.ts";
 import { imageView, logicalElements, logicalStrides, physicalDims, storedBytes, storedElements } from "../../src/plan/layout.ts";
-import { lifetimes } from "../../src/plan/lifetimes.ts";
+import { lifetimes, stepInputs } from "../../src/plan/lifetimes.ts";
 import {
   arithmeticVersion,
   type Epilogue,
@@ -326,6 +326,36 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
     return output;
   },
 
+  layernorm(builder, input) {
+    const { values } = builder;
+    const output = like(builder, values[input]!);
+    const n = physicalDims(values[input]!).at(-1) ?? 1;
+    builder.steps.push({ kernel: "layernorm", nodes: [], input, output, ...normalization(builder, n), ...builder.clamp() });
+    return output;
+  },
+
+  /** With itself turned over, or with a constant. */
+  matmul(builder, input) {
+    const { dice, values } = builder;
+    const x = values[input]!;
+    if (x.dims.length < 2) return undefined;
+    const [m, k] = x.dims.slice(-2) as [number, number];
+    const squares = m === k && dice.chance(50);
+    const n = squares ? k : dice.between(1, 20);
+    const order = dice.chance(50) ? undefined : dice.pick([[...x.dims.keys()], [...x.dims.keys()].reverse()]);
+    const right = squares ? input : builder.value([...x.dims.slice(0, -2), k, n], "int8", order);
+    if (!squares) {
+      const data = builder.tensor(dice.codes(logicalElements(values[right]!)));
+      builder.steps.push({ kernel: "constant", nodes: [], output: right, data });
+    }
+    const output = builder.value([...x.dims.slice(0, -2), m, n], "int8", [...x.dims.keys()]);
+    const magnitude = k * 255 * 255;
+    const requantization = builder.requantization(new Array<number>(n).fill(magnitude));
+    const accumulator = [-magnitude, magnitude] as const;
+    builder.steps.push({ kernel: "matmul", nodes: ["qk"], inputs: [input, right], output, requantization, accumulator });
+    return output;
+  },
+
   transpose(builder, input) {
     const { dice, values } = builder;
     const x = values[input]!;
@@ -403,6 +433,16 @@ const moves: Record<string, (builder: Builder, input: number, written: readonly 
   },
 };
 
+/** Numbers of a layer normalization of rows of n codes. */
+function normalization(builder: Builder, n: number): { epsilon: number; gamma: string; beta: string } {
+  const { dice } = builder;
+  return {
+    epsilon: dice.pick([1, dice.between(1, 1000), 2 ** 44 + dice.between(0, 1000)]),
+    gamma: builder.tensor(Int32Array.from({ length: n }, () => dice.between(-300_000, 300_000))),
+    beta: builder.tensor(Int32Array.from({ length: 2 * n }, (_, i) => (i % 2 === 0 ? dice.next() | 0 : dice.between(-3, 3)))),
+  };
+}
+
 function operand(builder: Builder, input: number, written: readonly number[]): number {
   const { dice, values } = builder;
   const channels = physicalDims(values[input]!).at(-1)!;
@@ -435,7 +475,21 @@ export function randomPlan(seed: number, length = 8, most: Extents = { channels:
   const read = new Set<number>();
   const copies = new Set(["transpose", "concat", "pad"]);
   for (let i = 0; i < length; i++) {
-    const name = dice.pick(["conv", "conv", "conv", "add", "mul", "lookup", "pool", "softmax", "transpose", "concat", "pad"]);
+    const name = dice.pick([
+      "conv",
+      "conv",
+      "conv",
+      "add",
+      "mul",
+      "lookup",
+      "pool",
+      "softmax",
+      "transpose",
+      "concat",
+      "pad",
+      "layernorm",
+      "matmul",
+    ]);
     const candidates = written.filter((v) => builder.values[v]!.type === "int8" || copies.has(name));
     const input = dice.chance(70) ? candidates.at(-1)! : dice.pick(candidates);
     if (storedElements(builder.values[input]!) > 4 * most.channels * most.side ** 2) continue;
@@ -448,9 +502,7 @@ export function randomPlan(seed: number, length = 8, most: Extents = { channels:
     written.push(output);
   }
   for (const step of builder.steps) {
-    if (step.kernel === "add" || step.kernel === "mul") for (const v of step.inputs) read.add(v);
-    else read.add(step.input);
-    if (step.kernel === "conv" && step.epilogue.kind === "residual") read.add(step.epilogue.value);
+    for (const v of stepInputs(step)) read.add(v);
   }
   const outputs = written.filter((v) => !read.has(v));
   const pixels = inputs.length === 1 && dice.chance(30);

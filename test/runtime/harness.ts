@@ -4,6 +4,8 @@ import { expect } from "vitest";
 import { convAccumulators } from "../../src/ops/integer/conv.ts";
 import { copyStrided } from "../../src/ops/integer/copy.ts";
 import { addCodes, lookupCodes, mulCodes } from "../../src/ops/integer/elementwise.ts";
+import { matmulAccumulators } from "../../src/ops/integer/matmul.ts";
+import { layerNormCodes } from "../../src/ops/integer/norm.ts";
 import { averagePoolCodes, maxPoolCodes } from "../../src/ops/integer/pool.ts";
 import { addRounded, type CodeRange, type Rounding, requantize, toCode } from "../../src/ops/integer/requantize.ts";
 import { softmaxCodes } from "../../src/ops/integer/softmax.ts";
@@ -213,6 +215,31 @@ export function referenceStep(plan: Plan, step: Step, inputs: ReadonlyMap<number
     }
     case "softmax":
       return softmaxCodes(codes(step.input), image(value(step.input)).channels, plan.tensors.get(step.table) as Uint32Array);
+    case "matmul": {
+      const [a, b] = step.inputs.map((index) => {
+        const { dims, zeroPoint } = value(index);
+        const strides = dims.map((_, axis) => dims.slice(axis + 1).reduce((product, d) => product * d, 1));
+        return { codes: codes(index), dims, strides, zeroPoint };
+      });
+      const r = step.requantization;
+      const row = (name: string): Int32Array => plan.tensors.get(name) as Int32Array;
+      const [q, shift] = [row(r.multiplier), row(r.shift)];
+      return Int8Array.from(matmulAccumulators(a!, b!), (sum, i) => {
+        const c = i % q.length;
+        return toCode(requantize(sum, q[c]!, shift[c]!, r.rounding), r);
+      });
+    }
+    case "layernorm": {
+      const beta = plan.tensors.get(step.beta) as Int32Array;
+      return layerNormCodes(codes(step.input), {
+        ...step,
+        epsilon: BigInt(step.epsilon),
+        gamma: plan.tensors.get(step.gamma) as Int32Array,
+        beta: new BigInt64Array(beta.slice().buffer),
+      });
+    }
+    case "constant":
+      return plan.tensors.get(step.data) as Int8Array;
     case "copy": {
       const y = value(step.output);
       const { height, width, pitch, channels } = image(y);

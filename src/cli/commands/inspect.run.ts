@@ -102,8 +102,8 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
       type: output.type,
       scale: output.scale,
       zeroPoint: output.zeroPoint,
-      epilogue: step.kernel === "conv" ? epilogueText(step.epilogue) : undefined,
-      accumulator: step.kernel === "conv" ? step.accumulator : undefined,
+      epilogue: epilogueOf(step),
+      accumulator: "accumulator" in step ? step.accumulator : undefined,
       bytes: constantBytesOf(plan, step),
       sqnrDb: driftAt.get(i)?.sqnrDb,
       largest: driftAt.get(i)?.largest,
@@ -168,6 +168,11 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
 }
 
 const scaleText = (scale: readonly number[]): string => (scale.length === 1 ? scale[0]!.toPrecision(4) : `${scale.length} scales`);
+
+function epilogueOf(step: Step): string | undefined {
+  if (step.kernel === "conv") return epilogueText(step.epilogue);
+  return step.kernel === "matmul" ? `requantize (${step.requantization.rounding})` : undefined;
+}
 
 function epilogueText(epilogue: Extract<Step, { kernel: "conv" }>["epilogue"]): string {
   if (epilogue.kind === "requantize") return `requantize (${epilogue.rounding})`;
