@@ -3,13 +3,13 @@
 import type { DeviceTensor } from "../engine/types.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
-import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
+import type { Graph, GraphNode } from "../graph/types.ts";
 import { isWeighted } from "../quantized/fusions.ts";
 import { beforeGains, behindGains, valuesBehindGains } from "../quantized/pixels.ts";
 import type { PartReport, PixelInput, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { Caches, SampleCache } from "./cache.ts";
 import { gridOf, hardenedWeight, outputAxis, rowOrder, toRows } from "./grid.ts";
-import { type Crew, gradientsHere, gradientsOfCrew } from "./gradients.ts";
+import { gradientsHere, gradientsOfCrew } from "./gradients.ts";
 import { learnUnit } from "./learn.ts";
 import type { Method } from "./methods.ts";
 import { sizeOf } from "../ops/strided.ts";
@@ -20,53 +20,13 @@ import type { Hardened, WeightGrid } from "./parametrizations/types.ts";
 import { beforeActivation, findParts, type Part } from "./scopes.ts";
 import { type Examples, rowsOf } from "./slices.ts";
 import { findQuantizers, quantizedValues, stepsOf } from "./quantizers.ts";
+import type { Checkpoint, Reconstruction, ReconstructOptions, SampleSource } from "./types.ts";
 import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
-/** Calibration samples as the model's input. */
-export interface SampleSource {
-  readonly length: number;
-  /** Samples first … first + count − 1, [count, …]. */
-  read(first: number, count: number): Promise<Tensor>;
-}
-
-export { findQuantizers, type PartReport };
-
-/** What a killed run continues from: a part's result. */
-export interface Checkpoint {
-  readonly weights: ReadonlyMap<string, Hardened>;
-  readonly scales: ReadonlyMap<string, number>;
-  readonly undecided: number;
-}
-
-/** Where finished parts are kept, so that a run that was stopped continues: a folder, OPFS, a map. */
-export interface CheckpointStore {
-  /** The part with this key, if it was saved. */
-  load(part: number): Promise<Checkpoint | undefined>;
-  /** Keeps a part whole, or not at all. */
-  save(part: number, checkpoint: Checkpoint): Promise<void>;
-}
-
-/** What `reconstruct` does beyond its method: seed, checkpoints, callbacks. */
-export interface ReconstructOptions {
-  readonly seed?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Called after every step of learning. */
-  readonly onStep?: ((part: number, parts: number, step: number, steps: number) => void) | undefined;
-  /** Called when a part has been learned. */
-  readonly onPart?: ((report: PartReport, part: number, parts: number) => void) | undefined;
-  readonly checkpoints?: CheckpointStore | undefined;
-  /** Workers to share the steps; the result is the same without. */
-  readonly crew?: Crew | undefined;
-  /** A compiled float.wasm. */
-  readonly module?: WebAssembly.Module | undefined;
-}
-
-/** The learned network and what each of its parts gained. */
-export interface Reconstruction {
-  readonly quantized: Quantized;
-  readonly parts: readonly PartReport[];
-}
+export { findQuantizers } from "./quantizers.ts";
+export type { PartReport } from "../quantized/types.ts";
+export type { Checkpoint, CheckpointStore, Reconstruction, ReconstructOptions, SampleSource } from "./types.ts";
 
 /** Samples of one pass over a part, and fewer where its values are large. */
 const passBatch = 32;
