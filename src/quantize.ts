@@ -117,7 +117,8 @@ function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions
   }
   const plain = !learned && options.weights === 8 && options.activations === 8;
   const { weightRanges = method.weightRange, equalize = plain, correct = plain } = options;
-  return { ...options, weightRanges, equalize, correct };
+  const ranges = options.ranges === "auto" && plain ? "percentile" : options.ranges;
+  return { ...options, ranges, weightRanges, equalize, correct };
 }
 
 /** The network with the codes that its parts get one after the other. */
@@ -227,7 +228,7 @@ export async function encodeGraph(
     const rule = optionsOf(makerOf.get(first.value)?.name ?? "").ranges;
     const encoding = fixed
       ? tensorEncoding(fixed, unsignedCodes(first.bits))
-      : chooseEncoding(rule, merged(members, histograms), unsignedCodes(first.bits), first.value);
+      : chooseEncoding(rule === "auto" ? "mse" : rule, merged(members, histograms), unsignedCodes(first.bits), first.value);
     for (const { value } of members) activations.set(value, encoding);
   }
 

@@ -28,7 +28,7 @@ const layerFields: Readonly<Record<keyof LayerOptions, readonly [Check, string]>
   weights: [bits, "2 … 8 bits"],
   activations: [bits, "2 … 8 bits"],
   granularity: [oneOf("channel", "tensor"), "channel or tensor"],
-  ranges: [oneOf("mse", "minmax", "percentile", "entropy"), "mse, minmax, percentile or entropy"],
+  ranges: [oneOf("auto", "mse", "minmax", "percentile", "entropy"), "auto, mse, minmax, percentile or entropy"],
   weightRanges: [oneOf("mse", "mse-grid", "minmax"), "mse, mse-grid or minmax"],
   weightZeros: [oneOf("affine", "symmetric"), "affine or symmetric"],
 };

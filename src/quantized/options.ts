@@ -2,8 +2,8 @@
 import { HalftoneError } from "../errors.ts";
 import type { ResidualMode } from "./fusions.ts";
 
-/** Rows of ranges/rules.ts. */
-export type RangeRuleName = "mse" | "minmax" | "percentile" | "entropy";
+/** Rows of ranges/rules.ts; auto: percentile where codes have 8 bits and nothing is learned, else mse. */
+export type RangeRuleName = "auto" | "mse" | "minmax" | "percentile" | "entropy";
 
 /** How weights of at most 7 bits are placed: 80 shrunken ranges, 100 widths for every zero point, or nothing clipped. */
 export type WeightRangeName = "mse" | "mse-grid" | "minmax";
@@ -94,7 +94,7 @@ export const defaultOptions: QuantizeOptions = {
   weights: 8,
   activations: 8,
   granularity: "channel",
-  ranges: "mse",
+  ranges: "auto",
   weightZeros: "affine",
   firstLast: 8,
   method: "nearest",

@@ -64,7 +64,7 @@ export const run = (flags: QuantizeFlags, path: string): Promise<void> => {
       print("graph", `${quantized.graph.nodes.length} operators after folding · ${count(parametersOf(quantized))} parameters`);
       print(
         "ranges",
-        `${options.ranges} over ${quantized.activations.size} activations · ${duration((performance.now() - started) / 1000)}`,
+        `${quantized.provenance.options.ranges} over ${quantized.activations.size} activations · ${duration((performance.now() - started) / 1000)}`,
       );
       print("weights", `${quantized.weights.size} layers · int${options.weights} per ${options.granularity} · ${options.method}`);
 

@@ -116,7 +116,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       },
       ranges: {
         kind: "enum",
-        values: ["mse", "minmax", "percentile", "entropy"],
+        values: ["auto", "mse", "minmax", "percentile", "entropy"],
         optional: true,
         brief: "How activation ranges are found",
       },
