@@ -55,7 +55,7 @@ export interface QuantizeWork extends WorkOptions {
   readonly onPart?: ReconstructOptions["onPart"];
   /** Where a killed run continues. */
   readonly checkpoints?: PartStore | undefined;
-  /** Histograms that are there already, by value: samples are then not run for them. */
+  /** Histograms that are there already, by value: samples are then not run for them, unless channels are equalized before. */
   readonly observe?: ((values: readonly string[]) => Promise<ReadonlyMap<string, Histogram>>) | undefined;
 }
 
@@ -75,10 +75,11 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const { dataset, preprocessing } = input;
   const run = { dataset, samples: chosen.samples, preprocessing, ...work };
   const plain = prepare(readModel(input.model));
-  const graph = chosen.equalize && !work.observe ? await equalize(input.model, plain, run) : plain;
+  const graph = chosen.equalize ? await equalize(input.model, plain, run) : plain;
   const model = graph === plain ? input.model : writeModel(graph);
   const stored = chosen.residual === "wide" ? pixelCodes(preprocessing, (await dataset.read(0, 1))[0]!.format) : undefined;
-  const encoded = await encodeGraph(graph, chosen, work.observe ?? ((values) => calibrate({ model, values, ...run })), stored);
+  const known = graph === plain ? work.observe : undefined;
+  const encoded = await encodeGraph(graph, chosen, known ?? ((values) => calibrate({ model, values, ...run })), stored);
   const nearest: Quantized = {
     ...encoded,
     graph: chosen.correct ? await correct(graph, correctedWeights(encoded), run) : graph,

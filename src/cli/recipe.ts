@@ -111,7 +111,7 @@ export async function readRecipe(path: string): Promise<Partial<Recipe>> {
 /** @throws HalftoneError OPTION_INVALID naming the field, at `path` */
 export function checkRecipe(recipe: unknown, path: string): Partial<Recipe> {
   if (typeof recipe !== "object" || recipe === null || Array.isArray(recipe))
-    throw new HalftoneError("OPTION_INVALID", path, JSON.stringify(recipe), "an object of options");
+    throw new HalftoneError("OPTION_INVALID", path, JSON.stringify(recipe), "a JSON object of options");
   for (const [key, value] of Object.entries(recipe)) {
     if (key === "preprocessing") {
       readPreprocessing(value, `${path}, field 'preprocessing'`);
