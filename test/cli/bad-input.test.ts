@@ -292,7 +292,12 @@ const plans: readonly Case[] = [
     /truncated\.halftone, plan byte 0: found a header of \d+ bytes, .*cut off/,
   ],
   ["a plan that lacks its end", evaluate("plans/short.halftone", images), 1, /short\.halftone, .*: found/],
-  ["a plan of a newer version", evaluate("plans/newer.halftone", images), 1, /newer\.halftone, plan version: found 9, expected 1 to 2.*update/],
+  [
+    "a plan of a newer version",
+    evaluate("plans/newer.halftone", images),
+    1,
+    /newer\.halftone, plan version: found 9, expected 1 to 2.*update/,
+  ],
   ["an edited plan", ["inspect", "plans/edited.halftone"], 1, /edited\.halftone, plan hash: found .*damaged or edited/],
   ["a damaged plan", ["run", "plans/damaged.halftone", "--input", "x.npy", "-o", "out.npy"], 1, /damaged\.halftone, plan hash: found/],
   ["text instead of a plan", ["bench", "plans/text.halftone"], 1, /text\.halftone, plan byte 0: found/],
