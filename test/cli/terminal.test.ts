@@ -25,7 +25,7 @@ test.for(commands)("%s --help has an example of itself and says what each flag i
   expect(code).toBe(0);
   expect(stdout).toMatch(new RegExp(`^  halftone ${command} \\S+`, "m"));
   expect(stdout).toMatch(/Examples?:\n/);
-  const flags = stdout.split("FLAGS\n")[1]!.split("\n\n")[0]!.split("\n");
+  const flags = stdout.trimEnd().split("FLAGS\n")[1]!.split("\n\n")[0]!.split("\n");
   for (const line of flags) expect(line).toMatch(/--[a-z-]+\S*\s{2,}\S/);
 });
 

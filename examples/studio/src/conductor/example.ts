@@ -31,7 +31,7 @@ export async function fetchExample(): Promise<Map<string, Blob>> {
 export const firstChoices: Choices = {
   weights: 8,
   activations: 8,
-  ranges: "mse",
+  ranges: "auto",
   method: "nearest",
   samples: 512,
   firstLast: 8,

@@ -55,6 +55,7 @@ export const methods: readonly MethodCard[] = [
 ];
 
 export const ranges = [
+  { name: "auto", title: "Automatic" },
   { name: "mse", title: "Least error" },
   { name: "minmax", title: "Extremes" },
   { name: "percentile", title: "Percentile" },
