@@ -195,6 +195,7 @@ export interface ConstantStep extends StepBase {
   readonly data: string;
 }
 
+/** One step of a program; `kernel` says which. */
 export type Step =
   | ConvStep
   | AddStep
