@@ -159,7 +159,6 @@ export interface SoftmaxStep extends StepBase {
   readonly table: string;
 }
 
-/** One step of a program; `kernel` says which. */
 /**
  * Matrices of codes, one for each index of the axes before the last two: y = zero + round((Σₖ (a[m,k] − za)(b[k,n] − zb)) · multiplier[n] · 2^…).
  * Logical dims […,M,K], […,K,N] and […,M,N], in any order in memory but for the output, which lies as it is.

@@ -62,12 +62,7 @@ test.for(rows)("$message", async ({ node, dims, constants, message }) => {
 test("one error names all nodes without an integer form", async () => {
   const graph = graphOf(
     { x: ["N", 4, 8] },
-    [
-      node("a = ReduceMax(x, s)"),
-      node("b = Relu(a)"),
-      node("c = ReduceMax(b, s)"),
-      node("d = MatMul(c, w)"),
-    ],
+    [node("a = ReduceMax(x, s)"), node("b = Relu(a)"), node("c = ReduceMax(b, s)"), node("d = MatMul(c, w)")],
     { s: int64s([2]), w: randomTensor([1, 3], 2) },
   );
   const error = await refusal(graph);
