@@ -21,6 +21,7 @@ import { movedBesides } from "./reconstruct/augment.ts";
 import { activationsAlone } from "./reconstruct/phases.ts";
 import { calibrate } from "./calibrate.ts";
 import { correct, equalize } from "./channels.ts";
+import { nearestToFloat } from "./choose-ranges.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { readSpread } from "./data/spread.ts";
@@ -79,19 +80,19 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const model = graph === plain ? input.model : writeModel(graph);
   const stored = chosen.residual === "wide" ? pixelCodes(preprocessing, (await dataset.read(0, 1))[0]!.format) : undefined;
   const known = graph === plain ? work.observe : undefined;
-  const encoded = await encodeGraph(graph, chosen, known ?? ((values) => calibrate({ model, values, ...run })), stored);
-  const nearest: Quantized = {
-    ...encoded,
-    graph: chosen.correct ? await correct(graph, correctedWeights(encoded), run) : graph,
-    provenance: {
-      source: input.name,
-      sourceHash: await sha256(input.model),
-      options: { ...chosen },
-      seed: chosen.seed,
-      preprocessing: input.preprocessing,
-      labels: input.labels,
-    },
-  };
+  const observe = once(known ?? ((values) => calibrate({ model, values, ...run })));
+  const rules = chosen.ranges === "auto" ? autoRules : [chosen.ranges];
+  const encoded = await Promise.all(rules.map((ranges) => encodeGraph(graph, { ...chosen, ranges }, observe, stored)));
+  // Weights are the same whatever the ranges, and so are the biases that make up for them.
+  const settled = chosen.correct ? await correct(graph, correctedWeights(encoded[0]!), run) : graph;
+  const sourceHash = await sha256(input.model);
+  const candidates = rules.map((ranges, i) => {
+    const { name: source, labels } = input;
+    const provenance = { source, sourceHash, options: { ...chosen, ranges }, seed: chosen.seed, preprocessing, labels };
+    return { quantized: { ...encoded[i]!, graph: settled, provenance } };
+  });
+  const { quantized: nearest } =
+    candidates.length > 1 ? await nearestToFloat(candidates, input.model, dataset, preprocessing, work) : candidates[0]!;
   const samples = Math.min(chosen.samples, dataset.length);
   const source = sampleSource(input, nearest.graph, samples);
   const { network } = method;
@@ -103,6 +104,15 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
   return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
+}
+
+/** Tried where codes have 8 bits and nothing is learned: the network says which. Heavy tails want the second. */
+const autoRules = ["mse", "percentile"] as const;
+
+/** The first answer again, for the same question. */
+function once<T>(ask: (values: readonly string[]) => Promise<T>): (values: readonly string[]) => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return (values) => (answer ??= ask(values));
 }
 
 /** Layers that read pixels have one bias and two roundings, with the input's gain in the weights and without: it stays as it is. */
@@ -118,7 +128,7 @@ function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions
   }
   const plain = !learned && options.weights === 8 && options.activations === 8;
   const { weightRanges = method.weightRange, equalize = plain, correct = plain } = options;
-  const ranges = options.ranges === "auto" && plain ? "percentile" : options.ranges;
+  const ranges = options.ranges === "auto" && !plain ? "mse" : options.ranges;
   return { ...options, ranges, weightRanges, equalize, correct };
 }
 

@@ -16,7 +16,7 @@ export interface TaskContext {
 }
 
 /** Prepared models take tens of megabytes each; a comparison needs two, one of them with an observer. */
-const memoEntries = 3;
+const memoEntries = 2;
 /** Long enough to cost nothing, short enough for a cancellation to be felt as immediate. */
 const breathMilliseconds = 20;
 
