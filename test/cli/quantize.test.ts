@@ -42,7 +42,7 @@ test("--json prints one object with options, accuracy and the files written", as
   expect(Object.keys(result)).toEqual(
     expect.arrayContaining(["model", "options", "samples", "accuracy", "written", "seconds", "peakBytes"]),
   );
-  expect(result).toMatchObject({ model: tiny, samples: 32, options: { weights: 8, ranges: "mse", residual: "wide", seed: 0 } });
+  expect(result).toMatchObject({ model: tiny, samples: 32, options: { weights: 8, ranges: "auto", residual: "wide", seed: 0 } });
   const accuracy = result.accuracy as Record<string, unknown>;
   expect(Object.keys(accuracy)).toEqual(["samples", "top1", "top5", "agreement", "logitSqnrDb", "against"]);
   expect(accuracy.samples).toBe(64);
