@@ -1,9 +1,9 @@
 // Statistics of activations over samples, streamed in fixed slices.
 
-import { readSpread } from "./data/spread.ts";
+import { spread } from "./data/spread.ts";
 import type { Dataset, Preprocessing } from "./data/types.ts";
-import { throwIfAborted } from "./errors.ts";
-import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
+import { overSlices } from "./slices.ts";
+import { blobOf, createMeter, type WorkOptions } from "./tasks/index.ts";
 import type { CalibrateOptions, CalibrateResult } from "./tasks/kinds/calibrate.ts";
 import { Histogram } from "./ranges/histogram.ts";
 
@@ -31,35 +31,16 @@ const defaultSlice = 16;
  * @throws HalftoneError from data, model and engine, CANCELLED
  */
 export async function calibrate(run: CalibrationRun): Promise<Map<string, Histogram>> {
-  const { model, values, dataset, preprocessing, slice = defaultSlice, signal, onProgress } = run;
-  const total = Math.min(run.samples, dataset.length);
+  const { model, values, preprocessing, slice = defaultSlice, signal, executor, onProgress } = run;
+  const dataset = spread(run.dataset, run.samples);
   const histograms = values.map(() => new Histogram());
-  const report = createMeter("calibrate", total, onProgress);
-  const shared = [await blobOf(model)];
   const options: CalibrateOptions = { values, preprocessing };
-
-  async function* tasks(): AsyncGenerator<Task> {
-    for (let start = 0; start < total; start += slice) {
-      throwIfAborted(signal, "calibration");
-      const end = Math.min(start + slice, total);
-      const payload = await readSpread(dataset, start, end, total);
-      yield { kind: "calibrate", options, shared, payload, label: `calibrate samples ${start}…${end - 1}` };
-    }
-  }
-
-  const executor = run.executor ?? (await createExecutor({ workers: 0 }));
-  try {
-    await executor.run<CalibrateResult>(
-      tasks(),
-      (result) => {
-        result.forEach((bytes, i) => {
-          histograms[i]!.mergeBytes(bytes);
-        });
-      },
-      { signal, onDone: (done) => report(Math.min(done * slice, total)) },
-    );
-  } finally {
-    if (!run.executor) await executor.close();
-  }
+  const onSamples = createMeter("calibrate", dataset.length, onProgress);
+  const shared = [await blobOf(model)];
+  await overSlices<CalibrateResult>({ kind: "calibrate", options, shared, dataset, slice, executor, signal, onSamples }, (result) => {
+    result.forEach((bytes, i) => {
+      histograms[i]!.mergeBytes(bytes);
+    });
+  });
   return new Map(values.map((name, i) => [name, histograms[i]!]));
 }

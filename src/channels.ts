@@ -1,7 +1,6 @@
 // Two measurements by channel over the calibration samples, streamed in fixed slices, and what 8-bit codes make of them.
-import { readSpread } from "./data/spread.ts";
+import { spread } from "./data/spread.ts";
 import type { Dataset, Preprocessing } from "./data/types.ts";
-import { throwIfAborted } from "./errors.ts";
 import { channelGroups } from "./graph/channels.ts";
 import { equalizeChannels } from "./graph/rewrites/equalize.ts";
 import type { Graph } from "./graph/types.ts";
@@ -9,7 +8,8 @@ import { writeModel } from "./onnx/write.ts";
 import { correctable, correctBiases, roundingErrors } from "./quantized/rounding.ts";
 import { findSites } from "./quantized/sites.ts";
 import type { QuantizedWeight } from "./quantized/types.ts";
-import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
+import { overSlices } from "./slices.ts";
+import { blobOf, createMeter, type WorkOptions } from "./tasks/index.ts";
 import type { ReachOptions, ReachResult, SumsOptions, SumsResult } from "./tasks/kinds/channels.ts";
 
 export interface ChannelRun extends WorkOptions {
@@ -34,7 +34,7 @@ export async function equalize(model: Uint8Array, graph: Graph, run: ChannelRun)
   if (values.length === 0) return graph;
   const { preprocessing } = run;
   const most: Float32Array[] = [];
-  await overSlices<ReachResult>("reach", { values, preprocessing } satisfies ReachOptions, model, run, (result) => {
+  await overSamples<ReachResult>("reach", { values, preprocessing } satisfies ReachOptions, model, run, (result) => {
     result.forEach((each, i) => {
       most[i] = most[i]?.map((x, c) => Math.max(x, each[c]!)) ?? each;
     });
@@ -54,7 +54,7 @@ export async function correct(graph: Graph, weights: ReadonlyMap<string, Quantiz
   const { preprocessing } = run;
   const totals: Float64Array[] = [];
   const model = writeModel(roundingErrors(graph, weights));
-  const count = await overSlices<SumsResult>("sums", { preprocessing } satisfies SumsOptions, model, run, (result) => {
+  const count = await overSamples<SumsResult>("sums", { preprocessing } satisfies SumsOptions, model, run, (result) => {
     result.forEach((each, i) => {
       totals[i] = totals[i]?.map((x, c) => x + each[c]!) ?? each;
     });
@@ -62,30 +62,16 @@ export async function correct(graph: Graph, weights: ReadonlyMap<string, Quantiz
   return correctBiases(graph, new Map(nodes.map(({ name }, i) => [name, totals[i]!.map((sum) => sum / count)])));
 }
 
-/** @returns the number of samples; results are consumed in their order */
-async function overSlices<T>(
+/** @returns the number of samples */
+async function overSamples<T>(
   kind: "reach" | "sums",
   options: unknown,
   model: Uint8Array,
-  { dataset, samples, signal, onProgress, executor: given }: ChannelRun,
+  { samples, signal, onProgress, executor, ...run }: ChannelRun,
   consume: (result: T) => void,
 ): Promise<number> {
-  const total = Math.min(samples, dataset.length);
-  const report = createMeter(kind === "reach" ? "equalize" : "correct", total, onProgress);
-  const shared = [await blobOf(model)];
-  async function* tasks(): AsyncGenerator<Task> {
-    for (let start = 0; start < total; start += slice) {
-      throwIfAborted(signal, "calibration");
-      const end = Math.min(start + slice, total);
-      const payload = await readSpread(dataset, start, end, total);
-      yield { kind, options, shared, payload, label: `${kind} of samples ${start}…${end - 1}` };
-    }
-  }
-  const executor = given ?? (await createExecutor({ workers: 0 }));
-  try {
-    await executor.run<T>(tasks(), consume, { signal, onDone: (done) => report(Math.min(done * slice, total)) });
-  } finally {
-    if (!given) await executor.close();
-  }
-  return total;
+  const dataset = spread(run.dataset, samples);
+  const onSamples = createMeter(kind === "reach" ? "equalize" : "correct", dataset.length, onProgress);
+  await overSlices<T>({ kind, options, shared: [await blobOf(model)], dataset, slice, executor, signal, onSamples }, consume);
+  return dataset.length;
 }

@@ -2,7 +2,7 @@
 import type { LearnerStore } from "./reconstruct/network/distill.ts";
 import type { LearnerState } from "./reconstruct/network/learner.ts";
 import type { Hardened } from "./reconstruct/parametrizations/types.ts";
-import type { CheckpointStore } from "./reconstruct/reconstruct.ts";
+import type { CheckpointStore } from "./reconstruct/types.ts";
 import { pack, unpack } from "./tasks/pack.ts";
 
 /** Where bytes are kept by name: a folder, OPFS, a map. One store holds the parts of one run: same model, data and options. */

@@ -4,13 +4,12 @@ import type { Dataset, Preprocessing } from "./data/types.ts";
 import { HalftoneError } from "./errors.ts";
 import { log } from "./ops/math.ts";
 import { readPlan } from "./plan/reader.ts";
-import { createInlineExecutor } from "./tasks/executors/inline.ts";
+import { overSlices } from "./slices.ts";
 import { blobOf } from "./tasks/hash.ts";
 import type { EvaluateOptions as TaskOptions, EvaluateResult } from "./tasks/kinds/evaluate.ts";
 import { arithmeticOf } from "./tasks/kinds/models.ts";
-import { taskKinds } from "./tasks/kinds/table.ts";
 import { createMeter } from "./tasks/progress.ts";
-import type { Task, WorkOptions } from "./tasks/types.ts";
+import type { WorkOptions } from "./tasks/types.ts";
 
 /** Which samples are evaluated, and against what. */
 export interface EvaluateOptions extends WorkOptions {
@@ -65,7 +64,7 @@ export async function evaluate(model: Uint8Array, dataset: Dataset, options: Eva
   const scores = Array.from({ length: compared ? 2 : 1 }, () => ({ top1: 0, top5: 0 }));
   const difference = { agreeing: 0, signal: 0, noise: 0 };
   let samples = 0;
-  await overSlices(against ? [model, against] : [model], dataset, options, ({ labels, logits }) => {
+  await overModels(against ? [model, against] : [model], dataset, options, ({ labels, logits }) => {
     const known = answers && rowsOf(answers, samples, labels.length, logits[0]!.length / labels.length);
     const all = known ? [logits[0]!, known] : logits;
     if (dataset.labelled) for (const [i, own] of all.entries()) score(scores[i]!, own, labels);
@@ -86,7 +85,7 @@ export async function evaluate(model: Uint8Array, dataset: Dataset, options: Eva
 /** What a model says of each sample: first output, [samples, classes] row-major. @throws HalftoneError as `evaluate` */
 export async function answersOf(model: Uint8Array, dataset: Dataset, options: EvaluateOptions = {}): Promise<Float32Array> {
   const parts: Float32Array[] = [];
-  await overSlices([model], dataset, options, ({ logits }) => void parts.push(logits[0]!));
+  await overModels([model], dataset, options, ({ logits }) => void parts.push(logits[0]!));
   const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -97,7 +96,7 @@ export async function answersOf(model: Uint8Array, dataset: Dataset, options: Ev
 }
 
 /** Slices of the samples through all models, handed on in order. */
-async function overSlices(
+async function overModels(
   models: readonly Uint8Array[],
   dataset: Dataset,
   options: EvaluateOptions,
@@ -112,25 +111,10 @@ async function overSlices(
     models: blobs.map(({ hash, bytes }) => ({ hash, arithmetic: arithmeticOf(bytes) })),
     preprocessing: checkPreprocessing(options.preprocessing ?? (await remembered(models[0]!)) ?? (await defaultOf(dataset))),
   };
-  async function* tasks(): AsyncGenerator<Task> {
-    for (let start = skip; start < end; start += slice) {
-      const stop = Math.min(start + slice, end);
-      const payload = await dataset.read(start, stop);
-      yield { kind: "evaluate", options: taskOptions, shared: blobs, payload, label: `evaluate samples ${start}…${stop - 1}` };
-    }
-  }
-  let samples = 0;
-  const meter = createMeter("evaluate", end - skip, options.onProgress);
-  const executor = options.executor ?? createInlineExecutor(taskKinds);
-  await executor.run<EvaluateResult>(
-    tasks(),
-    (result) => {
-      consume(result);
-      samples += result.labels.length;
-      meter(samples);
-    },
-    { signal: options.signal },
-  );
+  const onSamples = createMeter("evaluate", end - skip, options.onProgress);
+  const { executor, signal } = options;
+  const run = { kind: "evaluate", options: taskOptions, shared: blobs, dataset, first: skip, end, slice, executor, signal, onSamples };
+  await overSlices(run, consume);
 }
 
 const rowsOf = (answers: Float32Array, first: number, count: number, classes: number): Float32Array =>

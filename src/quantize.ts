@@ -24,7 +24,7 @@ import { correct, equalize } from "./channels.ts";
 import { nearestToFloat } from "./choose-ranges.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
-import { readSpread } from "./data/spread.ts";
+import { spread } from "./data/spread.ts";
 import { Histogram } from "./ranges/histogram.ts";
 import { chooseEncoding, fixedRange } from "./ranges/rules.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
@@ -86,13 +86,12 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   // Weights are the same whatever the ranges, and so are the biases that make up for them.
   const settled = chosen.correct ? await correct(graph, correctedWeights(encoded[0]!), run) : graph;
   const sourceHash = await sha256(input.model);
-  const candidates = rules.map((ranges, i) => {
+  const candidates = rules.map((ranges, i): Quantized => {
     const { name: source, labels } = input;
     const provenance = { source, sourceHash, options: { ...chosen, ranges }, seed: chosen.seed, preprocessing, labels };
-    return { quantized: { ...encoded[i]!, graph: settled, provenance } };
+    return { ...encoded[i]!, graph: settled, provenance };
   });
-  const { quantized: nearest } =
-    candidates.length > 1 ? await nearestToFloat(candidates, input.model, dataset, preprocessing, work) : candidates[0]!;
+  const nearest = candidates.length > 1 ? await nearestToFloat(candidates, input.model, dataset, preprocessing, work) : candidates[0]!;
   const samples = Math.min(chosen.samples, dataset.length);
   const source = sampleSource(input, nearest.graph, samples);
   const { network } = method;
@@ -192,13 +191,14 @@ async function learnParts(
 /** Calibration samples as the model's input, evenly spread over the data. */
 export function sampleSource({ dataset, preprocessing }: QuantizeInput, graph: Graph, length: number): SampleSource {
   const input = modelInput(graph);
+  const samples = spread(dataset, length);
   return {
     length,
     async read(first, count) {
-      const raw = await readSpread(dataset, first, first + count, length);
-      const samples = await Promise.all(raw.map((sample) => decodeSample(sample, preprocessing, imageChannels(input.dims))));
+      const raw = await samples.read(first, first + count);
+      const decoded = await Promise.all(raw.map((sample) => decodeSample(sample, preprocessing, imageChannels(input.dims))));
       const places = raw.map(({ place }) => place);
-      return stackSamples(samples, places, input);
+      return stackSamples(decoded, places, input);
     },
   };
 }

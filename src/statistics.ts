@@ -1,8 +1,8 @@
 // Sums of products of layers' inputs over the calibration samples: leaves of 8 samples, added in their order.
 import type { Dataset, Preprocessing } from "./data/types.ts";
-import { readSpread } from "./data/spread.ts";
-import { throwIfAborted } from "./errors.ts";
-import type { Blob, Executor, Task } from "./tasks/types.ts";
+import { spread } from "./data/spread.ts";
+import { overSlices } from "./slices.ts";
+import type { Blob, Executor } from "./tasks/types.ts";
 import { blobOf } from "./tasks/hash.ts";
 import type { GramOptions, GramResult } from "./tasks/kinds/gram.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
@@ -35,35 +35,22 @@ export async function gatherSums(
   layers: readonly LayerView[],
   twin?: { readonly options: TwinOptions; readonly numbers: Uint8Array },
 ): Promise<Map<string, LayerSums>> {
-  const { dataset, executor, preprocessing, signal } = run;
-  const total = Math.min(run.samples, dataset.length);
+  const { executor, preprocessing, signal, onSamples } = run;
+  const dataset = spread(run.dataset, run.samples);
   const options: GramOptions = { layers: layers.map(({ node }) => node.name), preprocessing, twin: twin?.options };
   const shared = twin ? [run.model, await blobOf(twin.numbers)] : [run.model];
   const sums: LayerSums[] = [];
 
-  async function* tasks(): AsyncGenerator<Task> {
-    for (let start = 0; start < total; start += leaf) {
-      throwIfAborted(signal, "Gram matrices");
-      const end = Math.min(start + leaf, total);
-      const payload = await readSpread(dataset, start, end, total);
-      yield { kind: "gram", options, shared, payload, label: `Gram matrices of samples ${start}…${end - 1}` };
-    }
-  }
-
-  await executor.run<GramResult>(
-    tasks(),
-    (result) => {
-      result.forEach((each, i) => {
-        const held = sums[i];
-        if (!held) sums[i] = each;
-        else {
-          add(held.inputs, each.inputs);
-          if (held.outputs) add(held.outputs, each.outputs!);
-        }
-      });
-    },
-    { signal, onDone: (done) => run.onSamples?.(Math.min(done * leaf, total)) },
-  );
+  await overSlices<GramResult>({ kind: "gram", options, shared, dataset, slice: leaf, executor, signal, onSamples }, (result) => {
+    result.forEach((each, i) => {
+      const held = sums[i];
+      if (!held) sums[i] = each;
+      else {
+        add(held.inputs, each.inputs);
+        if (held.outputs) add(held.outputs, each.outputs!);
+      }
+    });
+  });
   return new Map(layers.map(({ node }, i) => [node.name, sums[i]!]));
 }
 

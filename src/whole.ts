@@ -6,7 +6,7 @@ import type { Quantized } from "./quantized/types.ts";
 import type { NetworkMethod } from "./reconstruct/methods.ts";
 import { type Augmentation, noAugmentation } from "./reconstruct/network/augment.ts";
 import { distill } from "./reconstruct/network/distill.ts";
-import type { SampleSource } from "./reconstruct/reconstruct.ts";
+import type { SampleSource } from "./reconstruct/types.ts";
 import { createMeter, type WorkOptions } from "./tasks/index.ts";
 
 /** Images are moved by at most this share of their width. */

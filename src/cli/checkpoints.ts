@@ -2,7 +2,7 @@
 import { mkdir, stat } from "node:fs/promises";
 import type { PartStore } from "../checkpoints.ts";
 import type { Dataset } from "../data/index.ts";
-import { readSpread } from "../data/spread.ts";
+import { spread } from "../data/spread.ts";
 import { HalftoneError } from "../errors.ts";
 import { sha256 } from "../tasks/hash.ts";
 import { readBytes, readText, writeWhole } from "./files.ts";
@@ -58,8 +58,9 @@ function refuseOthers(folder: string, found: Partial<Manifest>, expected: Manife
 /** One hash of all samples in the order they are learned from. */
 async function fingerprint(dataset: Dataset, samples: number): Promise<string> {
   const hashes: string[] = [];
-  for (let start = 0; start < samples; start += 64) {
-    for (const { bytes } of await readSpread(dataset, start, Math.min(start + 64, samples), samples)) hashes.push(await sha256(bytes));
+  const learned = spread(dataset, samples);
+  for (let start = 0; start < learned.length; start += 64) {
+    for (const { bytes } of await learned.read(start, Math.min(start + 64, learned.length))) hashes.push(await sha256(bytes));
   }
   return sha256(new TextEncoder().encode(hashes.join()));
 }

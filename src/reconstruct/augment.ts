@@ -2,7 +2,7 @@
 import { HalftoneError } from "../errors.ts";
 import { augment } from "./network/augment.ts";
 import { streamOf } from "./random.ts";
-import type { SampleSource } from "./reconstruct.ts";
+import type { SampleSource } from "./types.ts";
 
 const moves = { shift: 2, mirror: true, mix: 0 } as const;
 /** Purpose of the random numbers, beside units. */

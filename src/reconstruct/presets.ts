@@ -34,7 +34,8 @@ const whole: NetworkMethod = {
   mix: 0.5,
 };
 
-const gramRow = (gram: Partial<GramMethod>): Method => ({
+/** No step of learning. */
+const nearest: Method = {
   parametrization: "nearest",
   objective: squares,
   scope: "layer",
@@ -42,8 +43,9 @@ const gramRow = (gram: Partial<GramMethod>): Method => ({
   schedule: { ...schedule, iterations: 0 },
   weightRange: "mse",
   inputKeep: 1,
-  gram,
-});
+};
+
+const gramRow = (gram: Partial<GramMethod>): Method => ({ ...nearest, gram });
 
 /** Names of the rows of `presets`. */
 export type PresetName =
@@ -61,15 +63,7 @@ export type PresetName =
   | "auto";
 
 export const presets: Readonly<Record<PresetName, Method>> = {
-  nearest: {
-    parametrization: "nearest",
-    objective: squares,
-    scope: "layer",
-    activations: float,
-    schedule: { ...schedule, iterations: 0 },
-    weightRange: "mse",
-    inputKeep: 1,
-  },
+  nearest,
   /** Nagel et al. 2020, as released in AIMET. */
   adaround: {
     parametrization: "sigmoid",
@@ -121,15 +115,7 @@ export const presets: Readonly<Record<PresetName, Method>> = {
     inputKeep: 0.5,
   },
   /** Yvinec et al. 2023, "PowerQuant": the exponent that fits the weights best, nearest codes; no step of learning. */
-  power: {
-    parametrization: "power",
-    objective: squares,
-    scope: "layer",
-    activations: float,
-    schedule: { ...schedule, iterations: 0 },
-    weightRange: "mse",
-    inputKeep: 1,
-  },
+  power: { ...nearest, parametrization: "power" },
   /** Yvinec et al. 2023, "NUPES": codes over the whole grid and its exponent, learned as BRECQ learns roundings. */
   nupes: {
     parametrization: "power",

@@ -24,7 +24,6 @@ import type { Checkpoint, Reconstruction, ReconstructOptions, SampleSource } fro
 import { bypassOf, Suffix, suffixOrder } from "./suffix.ts";
 import { type Quantizer, Unit } from "./unit.ts";
 
-export { findQuantizers } from "./quantizers.ts";
 export type { PartReport } from "../quantized/types.ts";
 export type { Checkpoint, CheckpointStore, Reconstruction, ReconstructOptions, SampleSource } from "./types.ts";
 
@@ -274,21 +273,23 @@ class Run {
     const gradients = crew
       ? gradientsOfCrew(crew, this.#graph, unit, this.#method, examples, path)
       : gradientsHere(unit, this.#method, examples, path);
-    const learned = await learnUnit(
-      unit,
-      this.#method,
-      parametrizations[this.#method.parametrization],
-      grids,
-      scales,
-      gradients,
-      {
-        breathe: () => this.#breathe(),
-        onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
-      },
-      this.#method.start === "codes" ? starts : undefined,
-    );
-    await gradients.release();
-    return learned;
+    try {
+      return await learnUnit(
+        unit,
+        this.#method,
+        parametrizations[this.#method.parametrization],
+        grids,
+        scales,
+        gradients,
+        {
+          breathe: () => this.#breathe(),
+          onStep: (step) => this.#options.onStep?.(index, parts.length, step, iterations),
+        },
+        this.#method.start === "codes" ? starts : undefined,
+      );
+    } finally {
+      await gradients.release();
+    }
   }
 
   /** A part without its last activation in an engine of its own, and its targets. */

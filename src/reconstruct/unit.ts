@@ -196,10 +196,13 @@ export class Unit implements Home {
     this.f32[this.engine.variable(scaleName(group)).ptr / 4] = scale;
   }
 
-  /** Which elements a quantizer quantizes in the next pass: all, or those whose random word is at most `limit`. */
-  writeControl(value: string, limit: number, stream?: Stream): void {
-    const { ptr } = this.engine.variable(controlName(value));
-    new Uint32Array(this.engine.memory.buffer, ptr, 4).set(stream ? [limit, stream.k0, stream.k1, 0] : quantizeAll);
+  /** In the next pass a quantizer works on those elements alone whose random word is at most `limit`. */
+  writeControl(value: string, limit: number, { k0, k1 }: Stream): void {
+    this.#control(value).set([limit, k0, k1, 0]);
+  }
+
+  #control(value: string): Uint32Array {
+    return new Uint32Array(this.engine.memory.buffer, this.engine.variable(controlName(value)).ptr, 4);
   }
 
   /** Elements of one sample of a value, or 0 where the graph leaves a size open. */
@@ -215,7 +218,7 @@ export class Unit implements Home {
 
   /** Every element of every activation quantized. */
   quantizeAll(): void {
-    for (const { value } of this.quantizers) this.writeControl(value, 0xffffffff);
+    for (const { value } of this.quantizers) this.#control(value).set(quantizeAll);
   }
 
   forward(feeds: ReadonlyMap<string, DeviceTensor>, options?: PassOptions): Map<string, DeviceTensor> {

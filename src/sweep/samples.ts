@@ -1,5 +1,5 @@
 // Samples as one blob: they travel to whoever computes, under the hash of their bytes.
-import { readSpread } from "../data/spread.ts";
+import { spread } from "../data/spread.ts";
 import type { Dataset, RawSample } from "../data/types.ts";
 import { blobOf } from "../tasks/hash.ts";
 import { pack, unpack } from "../tasks/pack.ts";
@@ -11,21 +11,14 @@ type Packed = Pick<Dataset, "name" | "labelled"> & { readonly samples: readonly 
 const batch = 64;
 
 /** `count` samples that are spread evenly over the data. */
-export const spreadBlob = (dataset: Dataset, count: number): Promise<Blob> =>
-  samplesBlob(dataset, Math.min(count, dataset.length), (start, end, total) => readSpread(dataset, start, end, total));
+export const spreadBlob = (dataset: Dataset, count: number): Promise<Blob> => firstBlob(spread(dataset, count), count);
 
-/** The first `count` samples. */
-export const firstBlob = (dataset: Dataset, count: number): Promise<Blob> =>
-  samplesBlob(dataset, Math.min(count, dataset.length), (start, end) => dataset.read(start, end));
-
-/** Memory: the samples as they are stored, twice. */
-async function samplesBlob(
-  { name, labelled }: Dataset,
-  total: number,
-  read: (start: number, end: number, total: number) => Promise<RawSample[]>,
-): Promise<Blob> {
+/** The first `count` samples. Memory: the samples as they are stored, twice. */
+export async function firstBlob(dataset: Dataset, count: number): Promise<Blob> {
+  const { name, labelled } = dataset;
+  const total = Math.min(count, dataset.length);
   const samples: RawSample[] = [];
-  for (let start = 0; start < total; start += batch) samples.push(...(await read(start, Math.min(start + batch, total), total)));
+  for (let start = 0; start < total; start += batch) samples.push(...(await dataset.read(start, Math.min(start + batch, total))));
   return blobOf(pack({ name, labelled, samples } satisfies Packed));
 }
 

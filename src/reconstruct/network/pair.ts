@@ -1,12 +1,12 @@
 // The float network and its quantized double on one batch: how far the double's answers are, and the gradients of everything learned.
 import { createDifferentiable } from "../../engine/reverse.ts";
 import type { DeviceTensor, Differentiable } from "../../engine/types.ts";
-import { quantizeOne } from "../../formats/linear.ts";
 import type { Encoding } from "../../formats/encoding.ts";
 import { subgraph } from "../../graph/subgraph.ts";
 import type { Graph, Tensor } from "../../graph/types.ts";
 import { convertLayout, sameInBothLayouts, sizeOf } from "../../ops/strided.ts";
 import { predictionDifference } from "../objectives.ts";
+import { quantizedValues } from "../quantizers.ts";
 import { instrument, type Quantizer, scaleName, tables, controlName, weightName } from "../unit.ts";
 import type { NumbersLayout, Slot } from "./numbers.ts";
 
@@ -118,10 +118,7 @@ export class Pair {
   /** The input as its codes say it. */
   #rounded(input: Tensor): Tensor {
     const { encoding } = this.#order;
-    if (encoding?.levels.kind !== "linear") return input;
-    const { lo, hi } = encoding.levels;
-    const [s, z] = [encoding.scale[0]!, encoding.zeroPoint[0]!];
-    return { ...input, data: (input.data as Float32Array).map((x) => s * (quantizeOne(x, s, z, lo, hi) - z)) };
+    return encoding ? { ...input, data: quantizedValues(input.data as Float32Array, encoding) } : input;
   }
 
   /** A value of the float network in the other's memory and layout. */

@@ -1,11 +1,8 @@
 import type { LayernormStep, Plan } from "../../plan/types.ts";
 import type { IntegerKernels } from "../kernels.ts";
 import { inArena, type PreparedStep, Program } from "../program.ts";
-import { image, pixels, slices } from "./image.ts";
+import { callElements, image, pixels, slices } from "./image.ts";
 import { int32Tensor } from "./tensors.ts";
-
-/** Elements of one call: each takes some 4 ns. */
-const callElements = 1 << 20;
 
 /** Layer normalization over the last physical axis. */
 export function prepareLayernorm(step: LayernormStep, plan: Plan, kernels: IntegerKernels): PreparedStep {

@@ -1,10 +1,9 @@
-import { imageChannels, modelInput, stackSamples } from "../../data/batch.ts";
-import { decodeSample } from "../../data/preprocess.ts";
-import type { Preprocessing, RawSample, Sample } from "../../data/types.ts";
+import type { Preprocessing, RawSample } from "../../data/types.ts";
 import { Histogram } from "../../ranges/histogram.ts";
 import { Observer } from "../../ranges/observe.ts";
 import type { TaskKind } from "../kinds.ts";
-import { batchSize, sharedEngine } from "./models.ts";
+import { sharedEngine } from "./models.ts";
+import { feedsOf } from "./samples.ts";
 
 export interface CalibrateOptions {
   /** Values of the prepared graph to observe. */
@@ -35,21 +34,8 @@ export const calibrate: TaskKind = {
     const kept = spare.splice(0, values.length);
     const histograms = values.map((_, i) => kept[i] ?? new Histogram());
     for (const histogram of histograms) histogram.clear();
-    const input = modelInput(observer.engine.graph);
-    const samples: Sample[] = [];
-    const places: string[] = [];
-    for (const raw of payload as CalibratePayload) {
-      samples.push(await decodeSample(raw, preprocessing, imageChannels(input.dims)));
-      places.push(raw.place);
-      await context.breathe();
-    }
-    const size = batchSize(input, samples[0]!);
-    for (let start = 0; start < samples.length; start += size) {
-      const end = start + size;
-      const feed = stackSamples(samples.slice(start, end), places.slice(start, end), input);
-      observer.observe(new Map([[input.name, feed]]), values, histograms);
-      await context.breathe();
-    }
+    for await (const { feeds } of feedsOf(observer.engine.graph, payload as CalibratePayload, preprocessing, context))
+      observer.observe(feeds, values, histograms);
     const result = histograms.map((histogram) => histogram.serialize());
     spare.push(...histograms);
     return result;

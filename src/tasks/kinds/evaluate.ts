@@ -1,9 +1,9 @@
-import { decodeSample } from "../../data/preprocess.ts";
 import type { Preprocessing, RawSample, Sample } from "../../data/types.ts";
 import { HalftoneError } from "../../errors.ts";
 import type { TaskContext } from "../context.ts";
 import type { TaskCall, TaskKind } from "../kinds.ts";
-import { type Arithmetic, type Classifier, openClassifier } from "./models.ts";
+import { type Arithmetic, openClassifier } from "./models.ts";
+import { decodeAll } from "./samples.ts";
 
 export interface EvaluateOptions {
   /** Models to run on the same samples, by the hash of their bytes among the task's shared inputs. */
@@ -27,7 +27,7 @@ export const evaluate: TaskKind = {
     const logits: Float32Array[] = [];
     for (const { hash, arithmetic } of models) {
       const model = await openClassifier[arithmetic](context, hash);
-      const samples = decoded.get(model.channels) ?? (await decodeAll(raw, preprocessing, model, context));
+      const samples = decoded.get(model.channels) ?? (await decodeAll(raw, preprocessing, model.channels, context));
       decoded.set(model.channels, samples);
       const answer = await model.run(samples, places, context);
       check(answer, raw);
@@ -36,20 +36,6 @@ export const evaluate: TaskKind = {
     return { labels: Int32Array.from(raw, ({ label }) => label), logits };
   },
 };
-
-async function decodeAll(
-  raw: readonly RawSample[],
-  preprocessing: Preprocessing,
-  model: Classifier,
-  context: TaskContext,
-): Promise<Sample[]> {
-  const samples: Sample[] = [];
-  for (const sample of raw) {
-    samples.push(await decodeSample(sample, preprocessing, model.channels));
-    await context.breathe();
-  }
-  return samples;
-}
 
 /** Logits are finite, and labels within the classes they speak of. */
 function check(logits: Float32Array, raw: readonly RawSample[]): void {

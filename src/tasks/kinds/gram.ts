@@ -1,6 +1,5 @@
-import { imageChannels, modelInput, stackSamples } from "../../data/batch.ts";
-import { decodeSample } from "../../data/preprocess.ts";
-import type { Preprocessing, RawSample, Sample } from "../../data/types.ts";
+import { modelInput } from "../../data/batch.ts";
+import type { Preprocessing, RawSample } from "../../data/types.ts";
 import { createDifferentiable, type Differentiable } from "../../engine/index.ts";
 import { assert } from "../../errors.ts";
 import { prepare } from "../../graph/prepare.ts";
@@ -13,7 +12,8 @@ import { type LayerView, layerView } from "../../reconstruct/gram/layer.ts";
 import { type RoundInput, type RoundResult, roundLayer } from "../../reconstruct/gram/round.ts";
 import { partOf, type Settled, type TwinOptions, twinGraph, twinName } from "../../reconstruct/gram/twin.ts";
 import type { TaskKind } from "../kinds.ts";
-import { batchSize } from "./models.ts";
+import { feedsOf } from "./samples.ts";
+import { single } from "./single.ts";
 
 export interface GramOptions {
   /** Names of the nodes whose inputs are gathered. */
@@ -30,7 +30,6 @@ export type GramPayload = readonly RawSample[];
 export type GramResult = readonly LayerSums[];
 
 interface Prepared {
-  readonly key: string;
   readonly graph: Graph;
   readonly engine: Differentiable;
 }
@@ -43,21 +42,10 @@ export const gram: TaskKind = {
   async run({ shared, options, payload }, context): Promise<GramResult> {
     const { layers, preprocessing, twin } = options as GramOptions;
     const key = `${shared.join(" ")} ${layers.join("\n")}`;
-    // One engine a model: that of the last pass has no further use.
-    const slot = await context.memo(`gram ${shared[0]}`, async () => ({ prepared: undefined as Promise<Prepared> | undefined, key: "" }));
-    if (slot.key !== key) {
-      slot.key = key;
-      slot.prepared = prepareEngine(context.shared.get(shared[0]!)!, context.shared.get(shared[1] ?? ""), options as GramOptions, key);
-    }
-    const { graph, engine } = await slot.prepared!;
-    const input = modelInput(graph);
-    const samples: Sample[] = [];
-    const places: string[] = [];
-    for (const raw of payload as GramPayload) {
-      samples.push(await decodeSample(raw, preprocessing, imageChannels(input.dims)));
-      places.push(raw.place);
-      await context.breathe();
-    }
+    const { graph, engine } = await single(context, `gram ${shared[0]}`, key, () =>
+      prepareEngine(context.shared.get(shared[0]!)!, context.shared.get(shared[1] ?? ""), options as GramOptions),
+    );
+    const { name: input } = modelInput(graph);
     const views = layers.map((name) => layerView(graph, graph.nodes.find((node) => node.name === name)!)!);
     const gatherers = views.map((view) => new Gatherer(engine, view, twin !== undefined));
     const sites = new Map(twin?.sites.map((site) => [twinName(site.value), site]));
@@ -65,13 +53,9 @@ export const gram: TaskKind = {
     // A layer is added when its outputs are there: in a twin graph both they and its inputs are alive then.
     const trigger = (view: LayerView): string => (twin ? view.node.outputs[0]! : view.input);
     const taps = new Set([...views.flatMap((view) => [inputName(view), trigger(view)]), ...sites.keys()]);
-    const size = batchSize(input, samples[0]!);
-    for (let start = 0; start < samples.length; start += size) {
-      const end = Math.min(samples.length, start + size);
-      const feed = stackSamples(samples.slice(start, end), places.slice(start, end), input);
+    for await (const { feeds, count } of feedsOf(graph, payload as GramPayload, preprocessing, context)) {
       const seen = new Map<string, Inputs>();
-      const feeds = new Map([input.name, ...(twin ? [twinName(input.name)] : [])].map((name) => [name, feed]));
-      engine.forward(feeds, {
+      engine.forward(twin ? new Map([...feeds, [twinName(input), feeds.get(input)!]]) : feeds, {
         taps,
         tap(name, tensor) {
           const site = sites.get(name);
@@ -80,17 +64,16 @@ export const gram: TaskKind = {
           for (const [i, view] of views.entries()) {
             if (trigger(view) !== name) continue;
             const weights = graph.constants.get(view.node.inputs[1]!)!.dims;
-            gatherers[i]!.add(weights, end - start, seen.get(inputName(view))!, twin && tensor);
+            gatherers[i]!.add(weights, count, seen.get(inputName(view))!, twin && tensor);
           }
         },
       });
-      await context.breathe();
     }
     return gatherers.map((gatherer) => gatherer.take());
   },
 };
 
-async function prepareEngine(model: Uint8Array, numbers: Uint8Array | undefined, options: GramOptions, key: string): Promise<Prepared> {
+async function prepareEngine(model: Uint8Array, numbers: Uint8Array | undefined, options: GramOptions): Promise<Prepared> {
   const graph = prepare(readModel(model));
   const nodes = options.layers.map((name) => graph.nodes.find((node) => node.name === name)!);
   const part = options.twin
@@ -99,7 +82,7 @@ async function prepareEngine(model: Uint8Array, numbers: Uint8Array | undefined,
         graph,
         nodes.map((node) => node.inputs[0]!),
       );
-  return { key, graph, engine: await createDifferentiable(part, { parameters: [] }) };
+  return { graph, engine: await createDifferentiable(part, { parameters: [] }) };
 }
 
 function settledOf(graph: Graph, { settled }: TwinOptions, numbers: Uint8Array): Map<string, Settled> {

@@ -1,6 +1,7 @@
 import type { Tensor } from "../../graph/types.ts";
 import { Pair, type PairOrder, type PairResult } from "../../reconstruct/network/pair.ts";
 import type { TaskKind } from "../kinds.ts";
+import { single } from "./single.ts";
 
 /** Samples on which the pair of networks that is the task's state is compared. */
 export interface PairPayload {
@@ -12,12 +13,11 @@ export interface PairPayload {
 /** Losses and gradients of one slice; without a state, the pair is forgotten. Memory: both networks, and the values of one slice. */
 export const pair: TaskKind = {
   async run({ state, payload }, context): Promise<PairResult | undefined> {
-    const slot = await context.memo("pair", async () => ({ name: "", pair: undefined as Promise<Pair> | undefined }));
-    if (slot.name !== state) {
-      slot.name = state ?? "";
-      slot.pair = state === undefined ? undefined : Pair.open(context.state as PairOrder);
-    }
-    const { numbers, input } = (payload ?? {}) as PairPayload;
-    return (await slot.pair)?.run(numbers, input);
+    const both = await single(context, "pair", state, async () =>
+      state === undefined ? undefined : Pair.open(context.state as PairOrder),
+    );
+    if (!both) return undefined;
+    const { numbers, input } = payload as PairPayload;
+    return both.run(numbers, input);
   },
 };

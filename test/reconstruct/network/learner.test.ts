@@ -3,7 +3,7 @@ import { dequantizeWeights } from "../../../src/formats/weights.ts";
 import { biasScale } from "../../../src/quantized/bias.ts";
 import { Learner } from "../../../src/reconstruct/network/learner.ts";
 import { numbersLayout } from "../../../src/reconstruct/network/numbers.ts";
-import { findQuantizers } from "../../../src/reconstruct/reconstruct.ts";
+import { findQuantizers } from "../../../src/reconstruct/quantizers.ts";
 import { randomTensor } from "../../graph/build.ts";
 import { run } from "../network.ts";
 

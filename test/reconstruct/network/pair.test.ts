@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Pair, type PairOrder } from "../../../src/reconstruct/network/pair.ts";
 import { numbersLayout } from "../../../src/reconstruct/network/numbers.ts";
 import { Learner } from "../../../src/reconstruct/network/learner.ts";
-import { findQuantizers } from "../../../src/reconstruct/reconstruct.ts";
+import { findQuantizers } from "../../../src/reconstruct/quantizers.ts";
 import { randomTensor } from "../../graph/build.ts";
 import { run } from "../network.ts";
 
