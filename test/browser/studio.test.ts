@@ -1,6 +1,6 @@
 // examples/studio in Chromium: what a visitor does, and Node's bytes.
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encode } from "fast-png";
@@ -200,6 +200,41 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
     await until(page, () => !document.querySelector<HTMLElement>(".problem")!.hidden);
     expect(await page.locator(".problem p").textContent()).toMatch(/expected/);
     expect(await page.locator(".slot .file >> nth=0").textContent()).toBe("resnet20.onnx");
+    await page.context().close();
+  });
+
+  test("a picture that is chosen, or dropped where one draws, gets its sample's answer and stays out of the calibration", {
+    timeout: 180_000,
+  }, async () => {
+    const page = await studio.open();
+    const clothes = await pictures();
+    const [first, second] = [0, 1].map((i) =>
+      join(clothes, readdirSync(clothes, { recursive: true }).find((path) => `${path}`.endsWith(`/${i}.png`)) as string),
+    );
+    const answered = async (): Promise<string> => {
+      await until(page, () => /says/.test(document.querySelector(".verdict")!.textContent));
+      return page.evaluate(() => document.querySelector(".opinions ol")!.textContent);
+    };
+    const ofFirst = await answered();
+    await page.locator(".modes >> text=Picture").click();
+    await page.getByLabel("Choose a picture").setInputFiles(first!);
+    expect(await answered()).toBe(ofFirst);
+
+    const broken = join(folder, "broken.png");
+    writeFileSync(broken, "no picture");
+    await page.getByLabel("Choose a picture").setInputFiles(broken);
+    await until(page, () => document.querySelector(".problem p")!.textContent.includes("your picture"));
+    await page.getByLabel("Choose a picture").setInputFiles(first!);
+    await until(page, () => document.querySelector<HTMLElement>(".problem")!.hidden);
+
+    await page.locator(".samples li:nth-child(2) button").click();
+    await until(page, (before) => document.querySelector(".opinions ol")!.textContent !== before, ofFirst);
+    const ofSecond = await answered();
+    await page.locator(".modes >> text=Draw").click();
+    const files = await page.locator("[aria-labelledby=files-title]").textContent();
+    await drop(page, [second!], ".stage canvas");
+    expect(await answered()).toBe(ofSecond);
+    expect(await page.locator("[aria-labelledby=files-title]").textContent()).toBe(files);
     await page.context().close();
   });
 

@@ -61,10 +61,12 @@ function useWindowDrop(): boolean {
       if (event.relatedTarget === null) setHovering(false);
     };
     const dropped = async (event: DragEvent) => {
-      event.preventDefault();
       setHovering(false);
+      // Taken by what it fell on, which may already have left the page.
+      if (event.defaultPrevented) return;
+      event.preventDefault();
       const target = event.target instanceof Element ? event.target : undefined;
-      if (!event.dataTransfer || target?.closest("[data-takes-pictures]")) return;
+      if (!event.dataTransfer) return;
       const role = target?.closest("[data-role]")?.getAttribute("data-role") === "test" ? "test" : "calibration";
       await drop(await droppedFiles(event.dataTransfer), role);
     };

@@ -19,19 +19,25 @@ const mode = signal<Mode>("samples");
 const inverted = signal(false);
 const given = signal<Answer | undefined>(undefined);
 const chosen = signal(0);
-/** What was asked last: asked again when there is a new program. */
+/** What was asked last and could be answered: asked again when there is a new program. */
 let last: number | Own | undefined;
 let asked = 0;
+let complaint: string | undefined;
 
 /** Of several questions only the last one's answer is shown. */
 async function ask(what: number | Own): Promise<void> {
   const mine = ++asked;
+  const before = last;
   last = what;
   try {
     const answered = await answer(what);
-    if (mine === asked) given.value = answered;
+    if (mine !== asked) return;
+    given.value = answered;
+    if (problem.value === complaint) problem.value = undefined;
   } catch (error) {
-    if (mine === asked) problem.value = error instanceof Error ? error.message : String(error);
+    if (mine !== asked) return;
+    last = before;
+    problem.value = complaint = error instanceof Error ? error.message : String(error);
   }
 }
 
@@ -60,7 +66,7 @@ export function Trial() {
   };
   const own = mode.value !== "samples";
   return (
-    <section class="card" aria-labelledby="trial-title" data-takes-pictures={own ? "" : undefined} onDrop={own ? takeDrop : undefined}>
+    <section class="card" aria-labelledby="trial-title" onDrop={own ? takeDrop : undefined}>
       <h2 id="trial-title">
         Try it <span class="aside">{own ? <Invert /> : differing()}</span>
       </h2>
@@ -129,6 +135,7 @@ function Invert() {
 function takeDrop(event: DragEvent): void {
   const file = [...(event.dataTransfer?.files ?? [])].find(({ type }) => type.startsWith("image/"));
   if (!file) return;
+  event.preventDefault();
   mode.value = "picture";
   void askOwn(file);
 }
