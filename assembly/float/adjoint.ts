@@ -1,6 +1,7 @@
 // Adjoints of linear kernels: each takes the arguments of its forward kernel with source and destination in each other's place, and adds.
 
 import { storeSome } from "./lanes";
+import { inside } from "./pool";
 
 /** dst[i] += src[i], n float32. */
 export function accumulate(dst: usize, src: usize, n: i32): void {
@@ -102,13 +103,6 @@ export function averagePoolGradient(
       }
     }
   }
-}
-
-/** How many of start, start + step, … (k of them) lie in [from, to). */
-function inside(start: i32, k: i32, step: i32, from: i32, to: i32): i32 {
-  let count = 0;
-  for (let i = 0, at = start; i < k; i++, at += step) if (at >= from && at < to) count++;
-  return count;
 }
 
 /** dx += dy at the first largest position of each window, windows in order: the gradient of `maxPool`. Arguments as there, and y. */

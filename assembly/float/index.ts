@@ -14,7 +14,7 @@ export * from "./binary";
 export * from "./reduce";
 export * from "./softmax";
 export * from "./normalization";
-export * from "./pool";
+export { averagePool, maxPool } from "./pool";
 export * from "./resize";
 export * from "./outer";
 export * from "./winograd4.gradient";

@@ -97,7 +97,7 @@ export function averagePool(
 }
 
 /** How many of start, start + step, … (k of them) lie in [from, to). */
-function inside(start: i32, k: i32, step: i32, from: i32, to: i32): i32 {
+export function inside(start: i32, k: i32, step: i32, from: i32, to: i32): i32 {
   let count = 0;
   for (let i = 0, at = start; i < k; i++, at += step) if (at >= from && at < to) count++;
   return count;
