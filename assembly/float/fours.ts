@@ -1,5 +1,6 @@
 // The product kernel over rows that lie in fours: one pointer to A instead of four leaves the loop fewer instructions, which is what
 // bounds it. Pays where a block of A meets enough columns; sums run in the same order as in gemm.ts.
+import { storeTransposed } from "../simd/lanes";
 import { CHUNK } from "./gemm";
 
 /**
@@ -19,14 +20,7 @@ export function interleave(dst: usize, a: usize, lda: usize, rows: i32, k: i32):
       const x1 = v128.load(a1);
       const x2 = v128.load(a2);
       const x3 = v128.load(a3);
-      const upper01 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
-      const upper23 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
-      const lower01 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
-      const lower23 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
-      v128.store(dst, v128.shuffle<i64>(upper01, upper23, 0, 2));
-      v128.store(dst, v128.shuffle<i64>(upper01, upper23, 1, 3), 16);
-      v128.store(dst, v128.shuffle<i64>(lower01, lower23, 0, 2), 32);
-      v128.store(dst, v128.shuffle<i64>(lower01, lower23, 1, 3), 48);
+      storeTransposed(dst, x0, x1, x2, x3);
       a0 += 16;
       a1 += 16;
       a2 += 16;

@@ -1,5 +1,5 @@
 // From codes to the rows a convolution multiplies: borders, windows as rows, widening to int16.
-import { copyBytes, fillBytes } from "../simd/lanes";
+import { copyBytes, fillBytes, storeTransposed } from "../simd/lanes";
 
 /**
  * A bordered copy of image rows: `rows` rows of `toPitch` bytes, of which rows [top, top + copied) hold `left` bytes of fill, then
@@ -44,14 +44,7 @@ export function widenFours(from: usize, pitch: i32, to: usize, rows: i32, n: i32
       const x1 = v128.load8x8_s(r1);
       const x2 = v128.load8x8_s(r2);
       const x3 = v128.load8x8_s(r3);
-      const upper01 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
-      const upper23 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
-      const lower01 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
-      const lower23 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
-      v128.store(to, v128.shuffle<i64>(upper01, upper23, 0, 2));
-      v128.store(to, v128.shuffle<i64>(upper01, upper23, 1, 3), 16);
-      v128.store(to, v128.shuffle<i64>(lower01, lower23, 0, 2), 32);
-      v128.store(to, v128.shuffle<i64>(lower01, lower23, 1, 3), 48);
+      storeTransposed(to, x0, x1, x2, x3);
       r0 += 8;
       r1 += 8;
       r2 += 8;

@@ -1,4 +1,4 @@
-// Idioms of the integer kernels: vectors of 8 channels, copies that may overrun, exact rounding of 64-bit sums.
+// Idioms that kernels share: vectors of 8 channels, copies that may overrun, blocks transposed, exact rounding of 64-bit sums.
 
 /** Writes the first `lanes` (1…7) bytes of v. */
 export function storeBytes(out: usize, v: v128, lanes: i32): void {
@@ -14,6 +14,18 @@ export function copyBytes(from: usize, to: usize, n: i32): void {
 /** Fills n bytes in steps of 16; writes up to 15 bytes further. */
 export function fillBytes(to: usize, value: v128, n: i32): void {
   for (const end = to + n; to < end; to += 16) v128.store(to, value);
+}
+
+/** The 4×4 block of 32-bit lanes with rows x0 … x3, transposed: 64 bytes. */
+export function storeTransposed(to: usize, x0: v128, x1: v128, x2: v128, x3: v128): void {
+  const upper01 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
+  const upper23 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
+  const lower01 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
+  const lower23 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<i64>(upper01, upper23, 0, 2));
+  v128.store(to, v128.shuffle<i64>(upper01, upper23, 1, 3), 16);
+  v128.store(to, v128.shuffle<i64>(lower01, lower23, 0, 2), 32);
+  v128.store(to, v128.shuffle<i64>(lower01, lower23, 1, 3), 48);
 }
 
 /** Σ over 8 channels → 8 codes in the low half: saturate to int16, add the zero point, saturate to int8. */
