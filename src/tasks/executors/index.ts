@@ -1,6 +1,7 @@
 import { HalftoneError } from "../../errors.ts";
 import { createInlineExecutor } from "./inline.ts";
 import { createPool } from "./pool.ts";
+import type { TaskKinds } from "../kinds.ts";
 import { taskKinds } from "../kinds/table.ts";
 import type { Executor } from "../types.ts";
 
@@ -15,10 +16,18 @@ export interface ExecutorOptions {
 }
 
 /** @throws HalftoneError OPTION_INVALID */
-export async function createExecutor({ workers, workerUrl, patience }: ExecutorOptions): Promise<Executor> {
+export async function createExecutor(options: ExecutorOptions): Promise<Executor> {
+  return executorOf(taskKinds, options);
+}
+
+/**
+ * @param kinds what the script of the workers serves
+ * @throws HalftoneError OPTION_INVALID
+ */
+export function executorOf(kinds: TaskKinds, { workers, workerUrl, patience }: ExecutorOptions): Executor {
   if (!Number.isInteger(workers) || workers < 0 || workers > 256)
     throw new HalftoneError("OPTION_INVALID", "--workers", String(workers), "an integer of 0…256");
-  return workers === 0 ? createInlineExecutor(taskKinds) : createPool(workers, workerUrl, patience);
+  return workers === 0 ? createInlineExecutor(kinds) : createPool(workers, workerUrl, patience);
 }
 
 export { defaultWorkers } from "./pool.ts";
