@@ -1,3 +1,5 @@
+import { lastUsed } from "./last-used.ts";
+
 /** What a task may lean on besides its own inputs. Nothing of it enters a result: it only saves work. */
 export interface TaskContext {
   /** The task's shared inputs by hash. */
@@ -28,7 +30,6 @@ export interface ContextOptions {
 }
 
 export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: ContextOptions = {}): TaskContext {
-  const kept = new Map<string, Promise<unknown>>();
   let lastBreath = performance.now();
   return {
     shared,
@@ -38,19 +39,7 @@ export function createContext(shared: ReadonlyMap<string, Uint8Array>, options: 
     get signal() {
       return options.signal?.();
     },
-    async memo<T>(key: string, make: () => Promise<T>): Promise<T> {
-      const made = (kept.get(key) as Promise<T> | undefined) ?? make();
-      // A Map keeps the order of insertion: the first key is the one that was not used for longest.
-      kept.delete(key);
-      kept.set(key, made);
-      if (kept.size > memoEntries) kept.delete(kept.keys().next().value!);
-      try {
-        return await made;
-      } catch (error) {
-        kept.delete(key);
-        throw error;
-      }
-    },
+    memo: lastUsed(memoEntries),
     async breathe() {
       if (performance.now() - lastBreath < breathMilliseconds) return;
       await options.onBreath?.();

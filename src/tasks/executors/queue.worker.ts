@@ -2,6 +2,7 @@ import type { Job, Worker } from "bullmq";
 import { HalftoneError, passing } from "../../errors.ts";
 import { sha256 } from "../hash.ts";
 import type { TaskCall } from "../kinds.ts";
+import { lastUsed } from "../last-used.ts";
 import { pack, taskHash, unpack } from "../pack.ts";
 import type { Store } from "../store.ts";
 import type { Blob, Executor, Task } from "../types.ts";
@@ -34,16 +35,8 @@ export interface QueueWorker {
 export async function createQueueWorker(options: QueueWorkerOptions): Promise<QueueWorker> {
   const { connection, store, arithmetic, executors, lock, onStart, onEnd } = options;
   const free = [...executors];
-  const blobs = new Map<string, Promise<Blob>>();
-
-  const blobNamed = (name: string): Promise<Blob> => {
-    const made = blobs.get(name) ?? fetchBlob(store, name);
-    blobs.delete(name);
-    blobs.set(name, made);
-    if (blobs.size > keptBlobs) blobs.delete(blobs.keys().next().value!);
-    made.catch(() => blobs.delete(name));
-    return made;
-  };
+  const kept = lastUsed(keptBlobs);
+  const blobNamed = (name: string): Promise<Blob> => kept(name, () => fetchBlob(store, name));
 
   const work = async ({ data }: Job<JobData>): Promise<void> => {
     const call = unpack((await fetchBlob(store, data.call)).bytes) as TaskCall;
