@@ -61,8 +61,8 @@ interface Life {
   readonly shared: Map<string, Uint8Array>;
   readonly context: TaskContext;
   readonly asked: Question[];
+  /** Also once it is dead. */
   busy: boolean;
-  dead: boolean;
 }
 
 /**
@@ -95,16 +95,15 @@ export function createSimulator(kinds: TaskKinds, { seed, workers, faults: given
       next(worker, life);
     });
 
-  /** Begins the worker's next task, if it lives and has nothing to do. */
+  /** Begins the worker's next task, if it has nothing to do. */
   const next = (worker: number, life: Life): void => {
-    if (life.busy || life.dead) return;
+    if (life.busy) return;
     const question = life.asked.shift();
     if (!question) return;
     life.busy = true;
     if (world.happens(faults.crash)) {
       world.later(world.below(faults.delay), () => {
         happened.crashed++;
-        life.dead = true;
         lives[worker] = born();
       });
       return;
@@ -172,7 +171,7 @@ export function createSimulator(kinds: TaskKinds, { seed, workers, faults: given
 
 function born(): Life {
   const shared = new Map<string, Uint8Array>();
-  return { shared, context: createContext(shared), asked: [], busy: false, dead: false };
+  return { shared, context: createContext(shared), asked: [], busy: false };
 }
 
 async function execute(kinds: TaskKinds, { shared, context }: Life, task: Task): Promise<Outcome> {
