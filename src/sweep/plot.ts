@@ -1,7 +1,6 @@
 import * as Plot from "@observablehq/plot";
 import { draw } from "../report/pictures.ts";
-import { isFailed } from "./sweep.ts";
-import { axisNames, type Measured, type Row } from "./types.ts";
+import { axisNames, isFailed, type Row } from "./types.ts";
 
 interface Point {
   readonly model: string;
@@ -24,7 +23,7 @@ export function toSvg(rows: readonly Row[]): string {
   const shown = varied.length > 0 ? varied : axisNames;
   const points = rows.flatMap(({ model, choices, outcome }): Point[] => {
     if (isFailed(outcome)) return [];
-    const { evaluation } = outcome as Measured;
+    const { evaluation } = outcome;
     const name = shown.map((axis) => choices[axis]).join(" · ");
     return [{ model, name, top1: evaluation.top1, agreement: evaluation.agreement, float: evaluation.against?.top1 }];
   });

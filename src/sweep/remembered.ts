@@ -1,8 +1,9 @@
 // Tasks whose results are kept: what is there already is not done again.
-import { type ErrorData, HalftoneError } from "../errors.ts";
+import { HalftoneError } from "../errors.ts";
 import { pack, taskHash, unpack } from "../tasks/pack.ts";
 import type { Store } from "../tasks/store.ts";
 import type { Executor, Task } from "../tasks/types.ts";
+import type { Failed } from "./types.ts";
 
 export interface Memory {
   readonly executor: Executor;
@@ -17,7 +18,7 @@ export interface Memory {
 export interface Remembered<T> {
   /** The task's hash. */
   readonly name: string;
-  readonly value: T | { readonly error: ErrorData };
+  readonly value: T | Failed;
 }
 
 /**

@@ -7,7 +7,7 @@ import { type Cell, cellsOf } from "./cells.ts";
 import type { Answers, ModelOptions, RunOptions, Statistics } from "./kinds.ts";
 import { type Memory, type Remembered, remembered } from "./remembered.ts";
 import { firstBlob, spreadBlob } from "./samples.ts";
-import type { Failed, Measured, Row, SweepModel, SweepPlan } from "./types.ts";
+import { type Failed, isFailed, type Measured, type Row, type SweepModel, type SweepPlan } from "./types.ts";
 
 export interface SweepWork extends Memory {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
@@ -50,8 +50,6 @@ export async function sweep(plan: SweepPlan, work: SweepWork): Promise<Row[]> {
     return { model: model.name, choices, task: result.name, outcome: result.value };
   });
 }
-
-export const isFailed = (value: unknown): value is Failed => typeof value === "object" && value !== null && "error" in value;
 
 /** How many runs a plan stands for. @throws HalftoneError OPTION_INVALID of a method */
 export const runsOf = (plan: SweepPlan): number => plan.models.length * cellsOf(plan).length;

@@ -1,6 +1,6 @@
 // Rows as text. What is written to files depends on the results alone; how long they took is for the terminal.
-import type { Accuracy } from "../evaluate.ts";
-import { axisNames, type Failed, type Measured, type Row } from "./types.ts";
+import { HalftoneError } from "../errors.ts";
+import { axisNames, isFailed, type Measured, type Row } from "./types.ts";
 
 type Cell = string | number | undefined;
 
@@ -13,7 +13,7 @@ interface Column {
 
 const measured = (name: string, of: (result: Measured) => Cell): Column => ({
   name,
-  of: ({ outcome }) => ("error" in outcome ? undefined : of(outcome)),
+  of: ({ outcome }) => (isFailed(outcome) ? undefined : of(outcome)),
 });
 
 /** One row for each column, in order. */
@@ -21,7 +21,7 @@ const columns: readonly Column[] = [
   { name: "model", of: ({ model }) => model },
   ...axisNames.map((name): Column => ({ name, of: ({ choices }) => choices[name] })),
   measured("samples", ({ evaluation }) => evaluation.samples),
-  measured("float_top1", ({ evaluation }) => (evaluation.against as Accuracy | undefined)?.top1),
+  measured("float_top1", ({ evaluation }) => evaluation.against?.top1),
   measured("top1", ({ evaluation }) => evaluation.top1),
   measured("top5", ({ evaluation }) => evaluation.top5),
   measured("agreement", ({ evaluation }) => evaluation.agreement),
@@ -31,12 +31,8 @@ const columns: readonly Column[] = [
   measured("bytes", ({ bytes }) => bytes),
   { ...measured("plan_sha256", ({ plan }) => plan), machine: true },
   { name: "task", machine: true, of: ({ task }) => task || undefined },
-  { name: "error", of: ({ outcome }) => ("error" in outcome ? sentence(outcome) : undefined) },
+  { name: "error", of: ({ outcome }) => (isFailed(outcome) ? HalftoneError.fromData(outcome.error).message : undefined) },
 ];
-
-/** As a HalftoneError prints itself. */
-export const sentence = ({ error }: Failed): string =>
-  `${error.place}: found ${error.found}, expected ${error.expected}.${error.hint && ` ${error.hint}`}`;
 
 /** RFC 4180, with a header. */
 export function toCsv(rows: readonly Row[]): string {

@@ -52,6 +52,8 @@ export interface Failed {
   readonly error: ErrorData;
 }
 
+export const isFailed = (value: object): value is Failed => "error" in value;
+
 export interface Row {
   readonly model: string;
   readonly choices: Readonly<Record<AxisName, string>>;
