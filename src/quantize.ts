@@ -91,7 +91,8 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
     const provenance = { source, sourceHash, options: { ...chosen, ranges }, seed: chosen.seed, preprocessing, labels };
     return { ...encoded[i]!, graph: settled, provenance };
   });
-  const nearest = candidates.length > 1 ? await nearestToFloat(candidates, input.model, dataset, preprocessing, work) : candidates[0]!;
+  const nearest =
+    candidates.length > 1 ? await nearestToFloat(candidates, input.model, dataset, preprocessing, chosen.residual, work) : candidates[0]!;
   const samples = Math.min(chosen.samples, dataset.length);
   const source = sampleSource(input, nearest.graph, samples);
   const { network } = method;
