@@ -106,11 +106,13 @@ describe.skipIf(missing !== "")(`over a real Redis${missing}`, () => {
     expect(doneBy(workers[1])).toContain(lost);
     expect(new Set([...doneBy(workers[0]), ...doneBy(workers[1])]).size).toBe(tasks);
 
-    // What is in the store is not done again, and a worker that is asked to stop does.
+    // What is in the store is not done again, and a worker that is asked to stop does. A task may be done twice before: its worker was
+    // silent for longer than its lock, as a busy machine lets it be.
+    const done = doneBy(workers[1]).length;
     const again = await halftone(["sweep", plan, "-o", inFolder("again"), "--queue", url, "--json"]);
     expect(JSON.parse(again.stdout)).toMatchObject({ made: tasks, failed: 0 });
     expect(bytesOf("again")).toEqual(bytesOf("local"));
-    expect(doneBy(workers[1])).toHaveLength(tasks - 2);
+    expect(doneBy(workers[1])).toHaveLength(done);
     workers[1].child.kill("SIGTERM");
     expect(await new Promise((resolve) => workers[1].child.on("close", resolve))).toBe(0);
   });
