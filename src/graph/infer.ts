@@ -12,6 +12,13 @@ export function factOfConstant(tensor: Tensor): Fact {
   return { dtype: tensor.dtype, dims: tensor.dims, elements: elementsOf(tensor), constant: tensor };
 }
 
+/** The graph with constants added or exchanged for others of their type and shape. */
+export function withConstants(graph: Graph, changed: ReadonlyMap<string, Tensor>): Graph {
+  const facts = new Map(graph.facts);
+  for (const [name, tensor] of changed) facts.set(name, factOfConstant(tensor));
+  return { ...graph, constants: new Map([...graph.constants, ...changed]), facts };
+}
+
 /**
  * The graph with the facts of all its values inferred anew from those of its inputs and constants.
  * @throws HalftoneError SHAPE_MISMATCH where inputs cannot fit, SHAPE_OVERFLOW where a value would be too large

@@ -1,6 +1,7 @@
 // What transformers add to convolutional networks: products of two activations, and normalized rows.
 import { roundHalfEven } from "../formats/rounding.ts";
 import type { GraphNode } from "../graph/types.ts";
+import { longestRow } from "../plan/check-matrices.ts";
 import { type Interval, productInterval, withinInt32 } from "./accumulator.ts";
 import { type Builder, noIntegerForm } from "./builder.ts";
 import { requantization } from "./weighted.ts";
@@ -51,8 +52,7 @@ function differences(b: Builder, index: number): Interval {
   return { lo: lo - zeroPoint, hi: hi - zeroPoint };
 }
 
-/** As ops/integer/norm.ts wants its constants; beyond these bounds its 64 bits would not do. */
-const longestRow = 16_384;
+/** As ops/integer/norm.ts wants its constants; beyond these bounds, and on longer rows, its 64 bits would not do. */
 const mostEpsilon = 2 ** 45;
 const mostGamma = 0x7fffffff;
 const mostBeta = 2 ** 60;

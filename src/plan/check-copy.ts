@@ -66,13 +66,15 @@ function mark(context: Context, step: CopyStep, input: PlanValue, output: PlanVa
   return copied!.count === logicalElements(output);
 }
 
+const rangeOf = (codes: Int8Array): Interval => codes.reduce((range: Interval, code) => union(range, [code, code]), [codes[0]!, codes[0]!]);
+
 /** The codes of the fill, if there is one. */
 function fillOf(context: Context, { fill, fills }: CopyStep, output: PlanValue): Interval | undefined {
   context.require(fill === undefined || output.type === "int32" || (fill >= -128 && fill <= 127), () => `fill ${fill}`, "an int8 code");
   if (fills === undefined) return fill === undefined ? undefined : [fill, fill];
   context.require(fill === undefined && output.type === "int8", () => "fills beside a fill or of int32", "one of both, fills for int8");
   const codes = context.tensor(fills, "int8", channelsOf(output));
-  return codes.reduce((range: Interval, code) => union(range, [code, code]), [codes[0]!, codes[0]!]);
+  return rangeOf(codes);
 }
 
 export function checkCopy(context: Context, step: CopyStep): void {
@@ -115,8 +117,5 @@ export function checkCopy(context: Context, step: CopyStep): void {
 export function checkConstant(context: Context, step: ConstantStep): void {
   const output = context.output("int8");
   const codes = context.tensor(step.data, "int8", logicalElements(output));
-  context.writes(
-    output,
-    codes.reduce((range: Interval, code) => union(range, [code, code]), [codes[0]!, codes[0]!]),
-  );
+  context.writes(output, rangeOf(codes));
 }

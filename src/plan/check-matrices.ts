@@ -40,8 +40,8 @@ export function checkMatmul(context: Context, step: MatmulStep): void {
   context.writes(output, checkRequantization(context, step.requantization, n!, bounds.least, bounds.most));
 }
 
-/** Beyond, V · 2¹⁶ leaves 62 bits. */
-const longestRow = 16_384;
+/** Elements of a row that is normalized: beyond, V · 2¹⁶ leaves 62 bits. */
+export const longestRow = 16_384;
 
 export function checkLayernorm(context: Context, step: LayernormStep): void {
   const { value: input } = context.read(step.input, "int8");

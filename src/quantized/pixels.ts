@@ -5,7 +5,8 @@ import type { Preprocessing, SampleFormat } from "../data/types.ts";
 import type { Encoding } from "../formats/encoding.ts";
 import { encodeLinear } from "../formats/linear.ts";
 import { dequantizeWeights } from "../formats/weights.ts";
-import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
+import { withConstants } from "../graph/infer.ts";
+import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { biasCode, biasScale } from "./bias.ts";
 import { isWeighted, readers } from "./fusions.ts";
 import { movingOps } from "./sites.ts";
@@ -105,17 +106,14 @@ export function valuesBehindGains({ dtype, dims, data }: Tensor, { gains }: Pixe
 
 function withGains(graph: Graph, pixels: PixelInput): Graph {
   if (pixels.gains.every((gain) => gain === 1)) return graph;
-  const constants = new Map(graph.constants);
-  const facts = new Map(graph.facts);
+  const folded = new Map<string, Tensor>();
   const nodes = graph.nodes.map((node): GraphNode => {
     if (!pixels.weights.has(node.name)) return node;
-    const tensor = foldedWeights(graph, node, pixels);
     const name = `${node.inputs[1]}~${node.name}`;
-    constants.set(name, tensor);
-    facts.set(name, { dtype: "float32", dims: tensor.dims, constant: tensor } satisfies Fact);
+    folded.set(name, foldedWeights(graph, node, pixels));
     return { ...node, inputs: node.inputs.with(1, name) };
   });
-  return { ...graph, nodes, constants, facts };
+  return { ...withConstants(graph, folded), nodes };
 }
 
 /**

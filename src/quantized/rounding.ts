@@ -1,6 +1,7 @@
 // What rounding the weights adds to a layer's outputs on average, W x − Ŵ x by channel, as a network of its own: behind every layer stands
 // another one with the weights' errors for weights, and its outputs are averaged over their positions.
 import { decodeCodes } from "../formats/linear.ts";
+import { withConstants } from "../graph/infer.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import type { QuantizedWeight } from "./types.ts";
 
@@ -50,8 +51,7 @@ export function roundingErrors(graph: Graph, weights: ReadonlyMap<string, Quanti
  * @source Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction" §4.2, with E[x] of samples
  */
 export function correctBiases(graph: Graph, errors: ReadonlyMap<string, ArrayLike<number>>): Graph {
-  const constants = new Map(graph.constants);
-  const facts = new Map(graph.facts);
+  const changed = new Map<string, Tensor>();
   const nodes = graph.nodes.map((node): GraphNode => {
     const error = errors.get(node.name);
     if (!error) return node;
@@ -59,9 +59,8 @@ export function correctBiases(graph: Graph, errors: ReadonlyMap<string, ArrayLik
     const tensor: Tensor = { dtype: "float32", dims, data: (data as Float32Array).map((b, c) => b + error[c]!) };
     const shared = graph.nodes.some((other) => other !== node && other.inputs.includes(node.inputs[2]!));
     const name = shared ? `${node.name} (bias)` : node.inputs[2]!;
-    constants.set(name, tensor);
-    facts.set(name, { dtype: "float32", dims, constant: tensor });
+    changed.set(name, tensor);
     return { ...node, inputs: [...node.inputs.slice(0, 2), name] };
   });
-  return { ...graph, nodes, constants, facts };
+  return { ...withConstants(graph, changed), nodes };
 }

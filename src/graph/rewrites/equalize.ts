@@ -3,6 +3,7 @@
 // Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction" §4.1, with the reach of
 // activations in the place of weights'; exponents as in Xiao et al. 2023 (SmoothQuant) §4.
 import { type ChannelGroup, channelGroups, isDepthwise } from "../channels.ts";
+import { withConstants } from "../infer.ts";
 import type { Graph, Tensor } from "../types.ts";
 
 /** No channel is stretched further: one that slept while calibrating still has 1/64 of the range when it wakes. */
@@ -29,15 +30,15 @@ function factors(graph: Graph, { consumers, channels }: ChannelGroup, reach: Flo
  * @param reach largest magnitude by channel, of those values that become codes; groups without any stay as they are
  */
 export function equalizeChannels(graph: Graph, reach: ReadonlyMap<string, ArrayLike<number>>): Graph {
-  const constants = new Map(graph.constants);
+  const changed = new Map<string, Tensor>();
   /** @param axis where the channels are */
   const scale = (name: string | undefined, axis: number, factor: (channel: number) => number): void => {
-    const tensor = name ? constants.get(name) : undefined;
+    const tensor = name ? (changed.get(name) ?? graph.constants.get(name)) : undefined;
     if (!tensor) return;
     const inner = tensor.dims.slice(axis + 1).reduce((product, d) => product * d, 1);
     const channels = tensor.dims[axis]!;
     const data = (tensor.data as Float32Array).map((x, i) => x * factor(Math.floor(i / inner) % channels));
-    constants.set(name!, { ...tensor, data });
+    changed.set(name!, { ...tensor, data });
   };
   for (const group of channelGroups(graph)) {
     const known = group.values.map((value) => reach.get(value)).filter((each) => each !== undefined);
@@ -47,7 +48,7 @@ export function equalizeChannels(graph: Graph, reach: ReadonlyMap<string, ArrayL
     for (const { inputs } of group.producers) for (const name of inputs.slice(1)) scale(name, 0, (c) => s[c]!);
     for (const node of group.consumers) scale(node.inputs[1], isDepthwise(graph, node) ? 0 : 1, (c) => 1 / s[c]!);
   }
-  return withConstants(graph, constants);
+  return withConstants(graph, changed);
 }
 
 /** Weights and biases that no other node reads: two layers that share a tensor would be scaled twice. */
@@ -57,10 +58,4 @@ function ownConstants(graph: Graph, { producers, consumers }: ChannelGroup): boo
   );
   const readsOf = (name: string): number => graph.nodes.filter((node) => node.inputs.includes(name)).length;
   return names.every((name) => readsOf(name) === 1);
-}
-
-function withConstants(graph: Graph, constants: ReadonlyMap<string, Tensor>): Graph {
-  const facts = new Map(graph.facts);
-  for (const [name, tensor] of constants) facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor });
-  return { ...graph, constants, facts };
 }
