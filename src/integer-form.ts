@@ -3,7 +3,7 @@ import { HalftoneError } from "./errors.ts";
 import { prepare } from "./graph/prepare.ts";
 import { lower } from "./lower/lower.ts";
 import { readModel } from "./onnx/read.ts";
-import { encodeGraph } from "./quantize.ts";
+import { encodeGraph } from "./encode.ts";
 import type { QuantizeOptions } from "./quantized/options.ts";
 import { Histogram } from "./ranges/histogram.ts";
 

@@ -5,7 +5,7 @@ import type { Encoding } from "../formats/encoding.ts";
 import { inferFacts } from "../graph/infer.ts";
 import { prepareQuantized } from "../graph/prepare.ts";
 import type { Graph, GraphNode } from "../graph/types.ts";
-import { isWeighted, weightedOps } from "../quantized/fusions.ts";
+import { isWeighted, outputAxis, weightedOps } from "../quantized/fusions.ts";
 import { accumulatorValues } from "../quantized/sites.ts";
 import type { Provenance, Quantized, QuantizedWeight } from "../quantized/types.ts";
 import { findUnits, type Unit, unitNodes, unitOutputs } from "../quantized/units.ts";
@@ -85,12 +85,6 @@ function floatGraph(pairs: Graph, { nodes, constants }: PairReader): Graph {
     if (isCodes(fact.dtype)) facts.set(input, { dtype: "float32", dims: fact.dims });
   }
   return inferFacts({ ...pairs, nodes, constants, facts });
-}
-
-/** Axis of the output channels. */
-function outputAxis({ op, attributes }: GraphNode): number {
-  if (op === "Gemm") return attributes.transB ? 0 : 1;
-  return op === "Conv" ? 0 : 1;
 }
 
 /** Everything that a unit reads and writes must be codes, or accumulators that leave as they are. */

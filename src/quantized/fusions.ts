@@ -44,6 +44,13 @@ export function readers(graph: Graph): Map<string, (GraphNode | undefined)[]> {
   return found;
 }
 
+/** Axis of a weight tensor along which its output channels lie. */
+export function outputAxis(node: GraphNode): number {
+  if (node.op === "ConvTranspose") return 1;
+  if (node.op === "MatMul") return 1;
+  return node.op === "Gemm" && !node.attributes.transB ? 1 : 0;
+}
+
 /** Whether the node multiplies an activation by constant weights (a MatMul of two activations does not). */
 export function isWeighted(graph: Graph, node: GraphNode): boolean {
   return weightedOps.has(node.op) && graph.constants.has(node.inputs[1]!) && !graph.constants.has(node.inputs[0]!);

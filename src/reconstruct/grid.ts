@@ -1,4 +1,5 @@
 // A weight tensor as rows of one scale each, and back.
+import { outputAxis } from "../quantized/fusions.ts";
 import type { Encoding } from "../formats/encoding.ts";
 import type { GraphNode } from "../graph/types.ts";
 import { assert } from "../errors.ts";
@@ -10,13 +11,6 @@ export interface RowOrder {
   readonly rows: number;
   readonly outer: number;
   readonly inner: number;
-}
-
-/** Axis of the output channels. */
-export function outputAxis(node: GraphNode): number {
-  if (node.op === "ConvTranspose") return 1;
-  if (node.op === "MatMul") return 1;
-  return node.op === "Gemm" && !node.attributes.transB ? 1 : 0;
 }
 
 const product = (dims: readonly number[]): number => dims.reduce((p, d) => p * d, 1);

@@ -8,7 +8,7 @@ import { lower } from "../../src/lower/lower.ts";
 import { toQdq } from "../../src/onnx/qdq.ts";
 import { checkPlan } from "../../src/plan/check.ts";
 import type { Plan } from "../../src/plan/types.ts";
-import { encodeGraph } from "../../src/quantize.ts";
+import { encodeGraph } from "../../src/encode.ts";
 import type { ResidualMode } from "../../src/quantized/fusions.ts";
 import { defaultOptions, type QuantizeOptions } from "../../src/quantized/options.ts";
 import type { Quantized } from "../../src/quantized/types.ts";

@@ -1,7 +1,6 @@
 // From a time to a number of steps, by the sizes of the graph alone: no clock enters a result. The clock may only warn.
 import type { Graph, GraphNode } from "../../graph/types.ts";
-import { isWeighted } from "../../quantized/fusions.ts";
-import { outputAxis } from "../grid.ts";
+import { isWeighted, outputAxis } from "../../quantized/fusions.ts";
 
 /** What one sample costs the float network: multiply-adds, and elements written. */
 export interface Work {

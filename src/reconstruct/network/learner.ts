@@ -1,12 +1,13 @@
 // The learned numbers of a network between its steps: real positions on each weight's grid, scales, biases and step sizes, each under Adam.
 // What the network is run with is always the deployable value, rounding passed straight through: nothing is left to harden.
 // Source: Esser et al. 2020, "Learned Step Size Quantization"; codes and scales are apart here: a scale's gradient holds the codes.
+import { outputAxis } from "../../quantized/fusions.ts";
 import type { Encoding } from "../../formats/encoding.ts";
 import { roundHalfEven } from "../../formats/rounding.ts";
 import type { GraphNode } from "../../graph/types.ts";
 import { biasScale, largestBias } from "../../quantized/bias.ts";
 import type { Quantized, QuantizedWeight } from "../../quantized/types.ts";
-import { fromRows, gridOf, hardenedWeight, outputAxis, type RowOrder, rowOrder, toRows } from "../grid.ts";
+import { fromRows, gridOf, hardenedWeight, type RowOrder, rowOrder, toRows } from "../grid.ts";
 import type { Rates } from "../methods.ts";
 import { Moments, optimizers } from "../optimizers.ts";
 import type { WeightGrid } from "../parametrizations/types.ts";
