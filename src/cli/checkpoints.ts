@@ -1,11 +1,10 @@
 // A folder that a killed reconstruction continues from: what the run was made of, and one file for each part that is done.
-import { mkdir, stat } from "node:fs/promises";
 import type { PartStore } from "../checkpoints.ts";
 import type { Dataset } from "../data/index.ts";
 import { spread } from "../data/spread.ts";
 import { HalftoneError } from "../errors.ts";
 import { sha256 } from "../tasks/hash.ts";
-import { readBytes, readText, writeWhole } from "./files.ts";
+import { folderStore } from "./store.ts";
 
 /** Everything that a part's result depends on. */
 export interface RunIdentity {
@@ -16,6 +15,8 @@ export interface RunIdentity {
   readonly options: unknown;
 }
 
+/** File of the manifest. */
+const manifestName = "run.json";
 /** What a field of the manifest is called in messages. */
 const fields = { model: "the model", data: "the calibration data", options: "the options" } as const;
 type Manifest = Record<keyof typeof fields, string>;
@@ -23,7 +24,7 @@ type Manifest = Record<keyof typeof fields, string>;
 /**
  * Opens a folder of checkpoints, made if it is not there.
  *
- * @throws HalftoneError OPTION_INVALID when it was written by a run of another model, data or options, naming which
+ * @throws HalftoneError OPTION_INVALID when it was written by a run of another model, data or options, naming which; FILE_UNWRITABLE
  */
 export async function openCheckpoints(folder: string, identity: RunIdentity): Promise<PartStore> {
   const manifest: Manifest = {
@@ -31,15 +32,20 @@ export async function openCheckpoints(folder: string, identity: RunIdentity): Pr
     data: await fingerprint(identity.dataset, Math.min(identity.samples, identity.dataset.length)),
     options: JSON.stringify(identity.options),
   };
-  await mkdir(folder, { recursive: true });
-  const path = `${folder}/run.json`;
-  if (await exists(path)) refuseOthers(folder, JSON.parse(await readText(path)), manifest);
-  else await writeWhole(path, `${JSON.stringify(manifest, null, 2)}\n`);
-  const fileOf = (name: string): string => `${folder}/${name}`;
-  return {
-    get: async (name) => ((await exists(fileOf(name))) ? readBytes(fileOf(name)) : undefined),
-    put: (name, bytes) => writeWhole(fileOf(name), bytes),
-  };
+  const store = await folderStore(folder);
+  const found = await store.get(manifestName);
+  if (found) refuseOthers(folder, parsed(found), manifest);
+  else await store.put(manifestName, new TextEncoder().encode(`${JSON.stringify(manifest, null, 2)}\n`));
+  return store;
+}
+
+/** A file of that name that others wrote is no manifest: none of its fields is ours. */
+function parsed(bytes: Uint8Array): Partial<Manifest> {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 function refuseOthers(folder: string, found: Partial<Manifest>, expected: Manifest): void {
@@ -64,9 +70,3 @@ async function fingerprint(dataset: Dataset, samples: number): Promise<string> {
   }
   return sha256(new TextEncoder().encode(hashes.join()));
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -46,4 +46,17 @@ test.for<[string, Partial<RunIdentity>]>([
   const path = folder();
   await openCheckpoints(path, identity);
   await expect(openCheckpoints(path, { ...identity, ...change })).rejects.toThrow(`another ${name}`);
+});
+
+test.for(["not JSON", "null", "[]"])("a folder whose run.json holds %j is somebody else's", async (text) => {
+  const path = folder();
+  mkdirSync(path);
+  writeFileSync(join(path, "run.json"), text);
+  await expect(openCheckpoints(path, identity)).rejects.toMatchObject({ code: "OPTION_INVALID" });
+});
+
+test("a folder that cannot be made is told", async () => {
+  const path = folder();
+  writeFileSync(path, "a file");
+  await expect(openCheckpoints(join(path, "below"), identity)).rejects.toMatchObject({ code: "FILE_UNWRITABLE" });
 });
