@@ -1,5 +1,6 @@
 // How learning goes: a line of text a part on stdout, beside the bar; with --json events on stderr, one JSON object a line.
 import type { PartReport } from "../quantized/types.ts";
+import { decibels } from "../report/drift.ts";
 import type { Progress } from "../tasks/types.ts";
 import { duration, type ProgressBar, say } from "./terminal.ts";
 
@@ -65,11 +66,8 @@ export function partCells({ name, lossBefore, lossAfter, signal, elements, moved
   const share = (n: number): string => `${((100 * n) / Math.max(1, elements)).toFixed(1)} %`;
   return [
     name,
-    `${decibels(signal, lossBefore)} → ${decibels(signal, lossAfter)} dB`,
+    `${decibels(signal, lossBefore).toFixed(1)} → ${decibels(signal, lossAfter).toFixed(1)} dB`,
     `${share(moved)} moved`,
     `${share(undecided)} undecided`,
   ];
 }
-
-/** Signal to noise. */
-export const decibels = (signal: number, loss: number): string => (10 * Math.log10(signal / loss)).toFixed(1);

@@ -1,6 +1,7 @@
 // What learning made of each part: pictures and a table.
 import * as Plot from "@observablehq/plot";
 import type { PartReport } from "../quantized/types.ts";
+import { decibels } from "./drift.ts";
 import { section, tableHtml } from "./page.ts";
 import { colours, draw, width } from "./pictures.ts";
 
@@ -14,8 +15,6 @@ interface PartRow {
   readonly moved: number;
   readonly undecided: number;
 }
-
-const decibels = (signal: number, loss: number): number => 10 * Math.log10(signal / loss);
 
 function rowOf({ name, lossBefore, lossAfter, signal, elements, moved, undecided }: PartReport, index: number): PartRow {
   const share = (n: number): number => (100 * n) / Math.max(1, elements);
