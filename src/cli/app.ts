@@ -1,4 +1,5 @@
 import { buildApplication, buildRouteMap, run } from "@stricli/core";
+import { version } from "../version.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { convertCommand } from "./commands/convert.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";
@@ -8,7 +9,6 @@ import { runCommand } from "./commands/run.ts";
 import { sweepCommand } from "./commands/sweep.ts";
 import { workerCommand } from "./commands/worker.ts";
 import { exitCodes } from "./terminal.ts";
-import { packageVersion } from "./version.ts";
 
 const root = buildRouteMap({
   routes: {
@@ -26,7 +26,7 @@ const root = buildRouteMap({
 
 const app = buildApplication(root, {
   name: "halftone",
-  versionInfo: { getCurrentVersion: packageVersion },
+  versionInfo: { currentVersion: version },
   scanner: { caseStyle: "allow-kebab-for-camel" },
   documentation: { caseStyle: "convert-camel-to-kebab" },
 });
