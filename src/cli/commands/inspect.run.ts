@@ -8,7 +8,7 @@ import type { Preprocessing } from "../../data/index.ts";
 import { findUnits, unitNodes, unitOutputs } from "../../quantized/units.ts";
 import { pixelBorders } from "../../report/pixels.ts";
 import { type LayerDrift, measureDrift } from "../../report/drift.ts";
-import { constantBytesOf } from "../../report/layers.ts";
+import { constantBytesOf, layerRows } from "../../report/layers.ts";
 import { Twins } from "../../report/twins.ts";
 import { hasPreprocessing, openData, readPreprocessing } from "../data-flags.ts";
 import { isWeighted } from "../../quantized/fusions.ts";
@@ -91,22 +91,15 @@ const ports = (graph: Graph, names: readonly string[]): { name: string; dtype: s
   names.map((name) => ({ name, dtype: graph.facts.get(name)?.dtype ?? "?", shape: shapeText(graph.facts.get(name)?.dims) }));
 
 function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undefined, json: boolean): void {
-  const driftAt = new Map(drift?.map((layer) => [layer.step, layer]));
-  const steps = plan.steps.map((step, i) => {
-    const output = plan.values[step.output]!;
+  const largestAt = new Map(drift?.map(({ step, largest }) => [step, largest]));
+  const layers = layerRows(plan, drift ?? []);
+  const steps = layers.map(({ index, kernel, nodes, dims, type, accumulator, bytes: size, sqnrDb }) => {
+    const step = plan.steps[index]!;
+    const { scale, zeroPoint } = plan.values[step.output]!;
+    const epilogue = epilogueOf(step);
     return {
-      step: i,
-      kernel: step.kernel,
-      nodes: step.nodes,
-      shape: output.dims,
-      type: output.type,
-      scale: output.scale,
-      zeroPoint: output.zeroPoint,
-      epilogue: epilogueOf(step),
-      accumulator: "accumulator" in step ? step.accumulator : undefined,
-      bytes: constantBytesOf(plan, step),
-      sqnrDb: driftAt.get(i)?.sqnrDb,
-      largest: driftAt.get(i)?.largest,
+      ...{ step: index, kernel, nodes, shape: dims, type, scale, zeroPoint, epilogue, accumulator, bytes: size, sqnrDb },
+      largest: largestAt.get(index),
     };
   });
   const constants = constantBytesOf(plan, plan.steps);
@@ -150,7 +143,7 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
     "epilogue",
     "nodes",
   ];
-  const rows = steps.map(({ step, kernel, shape, type, scale, zeroPoint, epilogue, accumulator, bytes: size, sqnrDb, nodes }) => [
+  const rows = steps.map(({ step, kernel, shape, type, scale, zeroPoint, epilogue, accumulator, bytes: size, sqnrDb }) => [
     step,
     kernel,
     shape.join("×"),
@@ -162,7 +155,7 @@ function showPlan(plan: Plan, path: string, drift: readonly LayerDrift[] | undef
     size,
     ...(drift ? [sqnrDb === undefined ? "" : sqnrDb.toFixed(1)] : []),
     epilogue ?? "",
-    nodes.length > 1 ? `${nodes[0]} … ${nodes.at(-1)}` : (nodes[0] ?? ""),
+    layers[step]!.name,
   ]);
   process.stdout.write(`\n${table(header, rows)}\n`);
 }
