@@ -2,7 +2,7 @@
 import { checkPreprocessing, type Preprocessing } from "../data/index.ts";
 import { HalftoneError } from "../errors.ts";
 import { defaultOptions, type LayerOptions, type LearningOptions, type Override, type QuantizeOptions } from "../quantized/options.ts";
-import { chooseMethod } from "../reconstruct/choose.ts";
+import { chooseMethod, defined } from "../reconstruct/choose.ts";
 import { presets } from "../reconstruct/presets.ts";
 import type { QuantizeFlags } from "./commands/quantize.ts";
 import { parseWidth } from "./commands/quantize.ts";
@@ -158,7 +158,7 @@ export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): Qu
   const { budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
   const { parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer } = flags;
   const { warmUp, weightSubset, warmStart, augment, activationPhase } = flags;
-  const learning = given({
+  const learning = defined({
     ...{ budget, iterations, batch, rate: rate ?? flags.lr, scaleRate, lambda, objective, scope, optimizer, course, drop },
     ...{ parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer },
     ...{ warmUp, weightSubset, warmStart, augment, activationPhase },
@@ -183,10 +183,5 @@ export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): Qu
     exclude: flags.exclude?.length ? flags.exclude : undefined,
     overrides: flags.override?.length ? flags.override.map(parseOverride) : undefined,
   };
-  return { ...defaultOptions, ...fromFile, ...given(fromFlags) };
-}
-
-/** Without the fields that are undefined. */
-function given<T extends object>(fields: T): Partial<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+  return { ...defaultOptions, ...fromFile, ...defined(fromFlags) };
 }

@@ -129,7 +129,8 @@ function objectiveOf(row: Objective, { loss, predictionWeight, temperature }: Le
   return softened.kind === "fisher" ? softened : { ...softened, ...defined({ loss, weight: predictionWeight }) };
 }
 
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+/** Without the fields that are undefined. */
+export function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;
   };
