@@ -1,6 +1,6 @@
 // Learned rounding on real networks, each row in this process: agreement with the float network, top-1, loss and time.
 //   HALFTONE_DATA=… node test/bench/reconstruct.mjs METHOD WEIGHTS/ACTIVATIONS [--network cifar10/resnet20] [--iterations 500] [--rate 1e-3]
-//     [--seed 1005] [--samples 1024] [--ranges mse-grid]
+//     [--seed 1005] [--samples 1024] [--scale-rate 4e-5] [--scope block] [--limit 2000]
 // ACTIVATIONS "f" leaves activations in float: the hardened codes are then measured in the float engine.
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
