@@ -21,12 +21,12 @@ export function isDepthwise(graph: Graph, node: GraphNode): boolean {
   return node.op === "Conv" && dims?.[1] === 1 && dims[0] === (node.attributes.group ?? 1);
 }
 
-/** Weights [O, I, …] with constant biases, if any: those that take a factor for each output and each input. */
+/** Weights [O, I, …] with constant biases [O], if any: those that take a factor for each output and each input. */
 function isLayer(graph: Graph, node: GraphNode): boolean {
   const [, weight = "", bias = ""] = node.inputs;
-  if (graph.constants.get(weight)?.dtype !== "float32" || (bias && !graph.constants.has(bias))) return false;
-  const { group = 1, transB } = node.attributes;
-  return (node.op === "Conv" && (group === 1 || isDepthwise(graph, node))) || (node.op === "Gemm" && transB === 1);
+  if (graph.constants.get(weight)?.dtype !== "float32" || (bias && graph.constants.get(bias)?.dims.length !== 1)) return false;
+  const { group = 1, transA, transB } = node.attributes;
+  return (node.op === "Conv" && (group === 1 || isDepthwise(graph, node))) || (node.op === "Gemm" && !transA && transB === 1);
 }
 
 /** Clip at 0 and at some positive bound. */

@@ -6,7 +6,7 @@ import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import type { QuantizedWeight } from "./types.ts";
 
 /** Layers with a bias of their own for each output channel: Conv, ConvTranspose, Gemm. */
-const hasBias = (graph: Graph, { inputs: [, , bias] }: GraphNode): boolean => bias !== undefined && graph.constants.has(bias);
+const hasBias = (graph: Graph, { inputs: [, , bias = ""] }: GraphNode): boolean => graph.constants.get(bias)?.dims.length === 1;
 
 /** Nodes whose bias can take their mean error, in the order of the outputs of `roundingErrors`. */
 export const correctable = (graph: Graph, weights: ReadonlyMap<string, QuantizedWeight>): GraphNode[] =>

@@ -108,6 +108,16 @@ describe("groups", () => {
   });
 });
 
+test.for([
+  ["one bias for all samples", { transB: 1 }, { w: randomTensor([5, 4], 1), b: randomTensor([5], 2) }, 1],
+  ["a bias for each sample", { transB: 1 }, { w: randomTensor([5, 4], 1), b: randomTensor([3, 5], 2) }, 0],
+  ["columns for inputs", { transA: 1, transB: 1 }, { w: randomTensor([5, 3], 1), b: randomTensor([5], 2) }, 0],
+] as const)("a dense layer with %s reads channels or not", ([, attributes, constants, groups]) => {
+  const nodes = [node("a = Gemm(x, v)", { transB: 1 }), node("r = Relu(a)"), node("y = Gemm(r, w, b)", attributes)];
+  const graph = graphOf({ x: [3, 6] }, nodes, { ...constants, v: randomTensor([4, 6], 3) });
+  expect(channelGroups(graph)).toHaveLength(groups);
+});
+
 describe("equalized", () => {
   test("a network answers the same up to rounding where nothing saturates", async () => {
     const graph = inverted();
