@@ -2,6 +2,7 @@
 // batch and on the unit's sizes alone, and gradients are added in the order of the slices, so that any number of workers gives the same bytes.
 import type { DeviceTensor, Layout } from "../engine/types.ts";
 import { assert } from "../errors.ts";
+import { Buffers } from "./buffers.ts";
 import type { SampleCache } from "./cache.ts";
 import type { Method } from "./methods.ts";
 import { lpSumKernel, sliceDistance, weightedSumKernel } from "./objectives.ts";
@@ -64,12 +65,13 @@ export class SliceRunner {
   readonly #method: Method;
   readonly #examples: Examples;
   readonly #path: StreamPath;
-  readonly #buffers = new Map<string, number>();
+  readonly #buffers: Buffers;
   /** Σ of the squares of a sample's targets. */
   readonly #powers = new Map<number, number>();
 
   constructor(unit: Unit, method: Method, examples: Examples, path: StreamPath) {
     this.#unit = unit;
+    this.#buffers = new Buffers(unit);
     this.#method = method;
     this.#examples = examples;
     this.#path = path;
@@ -88,8 +90,7 @@ export class SliceRunner {
   }
 
   release(): void {
-    for (const ptr of this.#buffers.values()) this.#unit.release(ptr);
-    this.#buffers.clear();
+    this.#buffers.release();
   }
 
   #stream(index: number, ...rest: number[]): Stream {
@@ -122,12 +123,12 @@ export class SliceRunner {
       unit.part.inputs.map((name, i) => {
         const quantized = this.#examples.quantized.get(name)!;
         const n = indices.length * quantized.size;
-        const at = this.#buffer(`input ${name}`, halves * n);
+        const at = this.#buffers.floats(`input ${name}`, halves * n);
         const tensor = quantized.gather(indices, at, unit.f32);
         if (halves === 2) unit.kernels.copyBytes(at + n * 4, at, n * 4);
         if (inputKeep < 1) {
           const float = this.#examples.float.get(name)!;
-          const twin = float.gather(indices, this.#buffer(`float input ${name}`, n), unit.f32);
+          const twin = float.gather(indices, this.#buffers.floats(`float input ${name}`, n), unit.f32);
           assert(tensor.layout === twin.layout, "both networks make a value in one layout");
           const { k0, k1 } = this.#stream(index, purpose.input, i, first);
           unit.kernels.mixRandomly(at, at, twin.ptr, n, limitOf(inputKeep), k0, k1, 0);
@@ -186,14 +187,14 @@ export class SliceRunner {
   #target(name: string, indices: readonly number[], layout: Layout, halves: number): DeviceTensor {
     const cache = this.#examples.targets.get(name)!;
     const n = halves * indices.length * cache.size;
-    const target = cache.gather(indices, this.#buffer(`target ${name}`, n), this.#unit.f32);
-    return this.#unit.inLayout(target, layout, () => this.#buffer(`converted target ${name}`, n));
+    const target = cache.gather(indices, this.#buffers.floats(`target ${name}`, n), this.#unit.f32);
+    return this.#unit.inLayout(target, layout, () => this.#buffers.floats(`converted target ${name}`, n));
   }
 
   /** In the layout of the output they were taken from. */
   #importance(name: string, indices: readonly number[]): DeviceTensor | undefined {
     const cache = this.#examples.importance?.get(name);
-    return cache?.gather(indices, this.#buffer(`importance ${name}`, indices.length * cache.size), this.#unit.f32);
+    return cache?.gather(indices, this.#buffers.floats(`importance ${name}`, indices.length * cache.size), this.#unit.f32);
   }
 
   /** Σ of the squares of a batch's targets. */
@@ -209,17 +210,6 @@ export class SliceRunner {
       }
       return sum + own;
     }, 0);
-  }
-
-  /** Slices of a batch differ by a sample at most: a buffer for each length. */
-  #buffer(what: string, elements: number): number {
-    const key = `${what} ${elements}`;
-    let ptr = this.#buffers.get(key);
-    if (ptr === undefined) {
-      ptr = this.#unit.allocate(elements * 4);
-      this.#buffers.set(key, ptr);
-    }
-    return ptr;
   }
 }
 

@@ -4,6 +4,7 @@ import type { DeviceTensor, Differentiable } from "../engine/types.ts";
 import { subgraph } from "../graph/subgraph.ts";
 import type { Graph } from "../graph/types.ts";
 import { sizeOf } from "../ops/strided.ts";
+import { Buffers } from "./buffers.ts";
 import { type CacheData, SampleCache } from "./cache.ts";
 import { predictionDifference } from "./objectives.ts";
 import type { Part } from "./scopes.ts";
@@ -55,11 +56,12 @@ export class Suffix {
   readonly #engine: Differentiable;
   readonly #bypass: Bypass;
   readonly #answers: SampleCache;
-  readonly #buffers = new Map<string, number>();
+  readonly #buffers: Buffers;
 
   private constructor(order: SuffixOrder, engine: Differentiable) {
     this.order = order;
     this.#engine = engine;
+    this.#buffers = new Buffers(engine);
     this.#bypass = new Map([...order.bypass].map(([name, data]) => [name, SampleCache.of(data)]));
     this.#answers = SampleCache.of(order.answers);
   }
@@ -85,12 +87,12 @@ export class Suffix {
     const feeds = new Map<string, DeviceTensor>();
     for (const [name, output] of outputs) {
       const n = sizeOf(output.dims);
-      const ptr = this.#buffer(name, n);
+      const ptr = this.#buffers.floats(name, n);
       this.#f32.set(memory.subarray(output.ptr / 4, output.ptr / 4 + n), ptr / 4);
       feeds.set(name, { ...output, ptr });
     }
     for (const [name, cache] of this.#bypass) {
-      feeds.set(name, cache.gather(indices, this.#buffer(name, cache.size * indices.length), this.#f32));
+      feeds.set(name, cache.gather(indices, this.#buffers.floats(name, cache.size * indices.length), this.#f32));
     }
     const [[name, logits]] = engine.forward(feeds) as unknown as [[string, DeviceTensor]];
     const answers = new Float32Array(sizeOf(logits.dims));
@@ -101,7 +103,7 @@ export class Suffix {
     const seed = { dtype: "float32", dims: logits.dims, data: Float32Array.from(gradient, (g) => g * weight) } as const;
     const sums = new Map(
       [...outputs].map(([value, tensor]): [string, DeviceTensor] => {
-        const ptr = this.#buffer(`gradient of ${value}`, sizeOf(tensor.dims));
+        const ptr = this.#buffers.floats(`gradient of ${value}`, sizeOf(tensor.dims));
         engine.kernels.fill(ptr, 0, sizeOf(tensor.dims));
         return [value, { ...tensor, ptr }];
       }),
@@ -116,15 +118,5 @@ export class Suffix {
 
   get #f32(): Float32Array {
     return new Float32Array(this.#engine.memory.buffer);
-  }
-
-  #buffer(what: string, elements: number): number {
-    const key = `${what} ${elements}`;
-    let ptr = this.#buffers.get(key);
-    if (ptr === undefined) {
-      ptr = this.#engine.allocate(elements * 4);
-      this.#buffers.set(key, ptr);
-    }
-    return ptr;
   }
 }

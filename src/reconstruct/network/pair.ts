@@ -5,6 +5,7 @@ import type { Encoding } from "../../formats/encoding.ts";
 import { subgraph } from "../../graph/subgraph.ts";
 import type { Graph, Tensor } from "../../graph/types.ts";
 import { convertLayout, sameInBothLayouts, sizeOf } from "../../ops/strided.ts";
+import { Buffers } from "../buffers.ts";
 import { predictionDifference } from "../objectives.ts";
 import { quantizedValues } from "../quantizers.ts";
 import { instrument, type Quantizer, scaleName, tables, controlName, weightName } from "../unit.ts";
@@ -42,11 +43,12 @@ export class Pair {
   readonly #input: string;
   readonly #answer: string;
   readonly #sums: Map<string, DeviceTensor> = new Map();
-  readonly #buffers: Map<string, { ptr: number; length: number }> = new Map();
+  readonly #buffers: Buffers;
 
   private constructor(teacher: Differentiable, student: Differentiable, order: PairOrder) {
     this.#teacher = teacher;
     this.#student = student;
+    this.#buffers = new Buffers(student);
     this.#order = order;
     this.#input = student.graph.inputs[0]!;
     this.#answer = student.graph.outputs[0]!;
@@ -98,7 +100,7 @@ export class Pair {
       const output = made.get(name)!;
       const n = sizeOf(output.dims);
       const aimed = this.#transferred(name, wanted.get(name)!, output);
-      const d = this.#buffer(`gradient of ${name}`, n);
+      const d = this.#buffers.floats(`gradient of ${name}`, n);
       const power = student.kernels.lpLoss(d, aimed, this.#zeros(n), n, 2, 1);
       const share = 1 / (Math.max(power, 1e-12) * features.length);
       featureError += student.kernels.lpLoss(d, output.ptr, aimed, n, 2, share * featureWeight) / featureWeight;
@@ -124,26 +126,17 @@ export class Pair {
   /** A value of the float network in the other's memory and layout. */
   #transferred(name: string, from: DeviceTensor, like: DeviceTensor): number {
     const n = sizeOf(from.dims);
-    const ptr = this.#buffer(`target ${name}`, n);
+    const ptr = this.#buffers.floats(`target ${name}`, n);
     f32(this.#student).set(f32(this.#teacher).subarray(from.ptr / 4, from.ptr / 4 + n), ptr / 4);
     if (from.layout === like.layout || sameInBothLayouts(from.dims)) return ptr;
-    const other = this.#buffer(`converted ${name}`, n);
+    const other = this.#buffers.floats(`converted ${name}`, n);
     convertLayout(this.#student.kernels, other, { ...from, ptr }, like.layout);
     return other;
   }
 
   #zeros(n: number): number {
-    const ptr = this.#buffer("zeros", n);
+    const ptr = this.#buffers.floats("zeros", n);
     this.#student.kernels.fill(ptr, 0, n);
-    return ptr;
-  }
-
-  #buffer(key: string, length: number): number {
-    const held = this.#buffers.get(key);
-    if (held && held.length >= length) return held.ptr;
-    if (held) this.#student.release(held.ptr);
-    const ptr = this.#student.allocate(length * 4 + 16);
-    this.#buffers.set(key, { ptr, length });
     return ptr;
   }
 }
