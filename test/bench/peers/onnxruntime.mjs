@@ -52,7 +52,8 @@ export function withCodes(graph) {
   return { ...graph, outputs: [...graph.outputs, ...codes] };
 }
 
-const readsOf = (step) => [...(step.inputs ?? [step.input]), ...(step.epilogue?.kind === "residual" ? [step.epilogue.value] : [])];
+const inputsOf = (step) => step.inputs ?? (step.kernel === "constant" ? [] : [step.input]);
+const readsOf = (step) => [...inputsOf(step), ...(step.epilogue?.kind === "residual" ? [step.epilogue.value] : [])];
 
 /**
  * The plan cut behind every value of the graph: small plans that can each be fed with another engine's codes.
@@ -87,7 +88,10 @@ function layerOf(plan, steps, output) {
   const moved = steps.map((step) => ({
     ...step,
     output: place.get(step.output),
-    ...(step.inputs ? { inputs: step.inputs.map((index) => place.get(index)) } : { input: place.get(step.input) }),
+    // Codes from outside may be any, also those that the step before could not have written.
+    ...(step.accumulator && { accumulator: [-(2 ** 31), 2 ** 31 - 1] }),
+    ...(step.inputs && { inputs: step.inputs.map((index) => place.get(index)) }),
+    ...(step.input !== undefined && { input: place.get(step.input) }),
     ...(step.epilogue?.kind === "residual" ? { epilogue: { ...step.epilogue, value: place.get(step.epilogue.value) } } : {}),
   }));
   const inputs = indices.filter((index) => !written.has(index)).map((index) => place.get(index));
