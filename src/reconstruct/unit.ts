@@ -106,6 +106,8 @@ export class Unit implements Home {
   readonly #sums: Map<string, DeviceTensor> = new Map();
   readonly #parameters: readonly Piece[];
   readonly #gradients: readonly Piece[];
+  /** Where another unit's gradients lie while they are added. */
+  #room: number | undefined;
 
   private constructor(
     part: Part,
@@ -259,11 +261,12 @@ export class Unit implements Home {
 
   /** Adds gradients of another unit of the same part. */
   addGradients(from: Float32Array): void {
-    let at = 0;
+    this.#room ??= this.allocate(from.length * 4);
+    this.f32.set(from, this.#room / 4);
+    let at = this.#room;
     for (const { ptr, elements } of this.#gradients) {
-      const to = this.f32.subarray(ptr / 4, ptr / 4 + elements);
-      for (let i = 0; i < elements; i++) to[i]! += from[at + i]!;
-      at += elements;
+      this.kernels.accumulate(ptr, at, elements);
+      at += elements * 4;
     }
   }
 
