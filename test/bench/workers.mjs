@@ -1,4 +1,5 @@
-// How much faster two workers are than one, on the heaviest network: calibration, then accuracy of a float model.
+// How much faster two workers are than one, on the heaviest network: calibration, accuracy of a float model, and learning roundings
+// (20 steps of BRECQ for each block, 64 samples, calibration and all that is not shared included).
 //   HALFTONE_DATA=… node test/bench/workers.mjs [samples [stage]]        (after npm run build; on an otherwise idle machine)
 // Prints seconds, CPU seconds and the samples each worker did; one and two workers take turns. Where other programs use the processors,
 // the wall clock says little: then `busy`, CPU time over wall time, is the evidence that both workers compute all the time, and `CPU s`
@@ -10,9 +11,9 @@ const root = process.env.HALFTONE_DATA;
 if (!root) throw new Error("HALFTONE_DATA is not set: it names the folder with the networks and their data");
 const samples = Number(process.argv[2] ?? 192);
 const rounds = 3;
-const leastSpeedUp = 1.8;
+const leastSpeedUp = { calibrate: 1.8, evaluate: 1.8, reconstruct: 1.5 };
 const dist = new URL("../../dist/src/", import.meta.url);
-const { createExecutor, evaluate, openDataset, readPreprocessorConfig, readModel, prepare } = await import(new URL("index.js", dist));
+const { createExecutor, evaluate, openDataset, quantize, readPreprocessorConfig, readModel, prepare } = await import(new URL("index.js", dist));
 const [{ calibrate }, { findSites }, { nodeFiles }] = await Promise.all(
   ["calibrate.js", "quantized/sites.js", "cli/files.js"].map((path) => import(new URL(path, dist))),
 );
@@ -26,6 +27,12 @@ const validation = await openDataset(`${root}/imagenet/val_650`, nodeFiles);
 const stages = {
   calibrate: (executor) => calibrate({ model, values, dataset: calibration, samples, preprocessing, executor }),
   evaluate: (executor) => evaluate(model, validation, { limit: samples, preprocessing, executor }),
+  reconstruct: (executor) =>
+    quantize(
+      { model, name: "imagenet/mobilenetv2", dataset: calibration, preprocessing },
+      { method: "brecq", weights: 4, floatActivations: true, samples: 64, learning: { iterations: 20 } },
+      { executor },
+    ),
 };
 const work = Object.fromEntries(Object.entries(stages).filter(([stage]) => stage === (process.argv[3] ?? stage)));
 
@@ -59,8 +66,8 @@ for (const [key, { seconds, cpuSeconds, tasks }] of Object.entries(best)) {
 let missed = 0;
 for (const stage of Object.keys(work)) {
   const speedUp = best[`${stage} 1`].seconds / best[`${stage} 2`].seconds;
-  if (speedUp < leastSpeedUp) missed++;
-  console.log(`${stage}: two workers are ${speedUp.toFixed(2)}× as fast as one (at least ${leastSpeedUp}×)`);
+  if (speedUp < leastSpeedUp[stage]) missed++;
+  console.log(`${stage}: two workers are ${speedUp.toFixed(2)}× as fast as one (at least ${leastSpeedUp[stage]}×)`);
 }
 console.log(`peak ${(process.resourceUsage().maxRSS / 1024).toFixed(0)} MiB`);
 process.exitCode = missed ? 1 : 0;
