@@ -11,9 +11,10 @@ export function classifier(plan, kernels) {
   let session;
   return async (request) => {
     if (request.method !== "POST") return json(405, { error: "POST a PNG of the model's size." });
+    // A broken plan is not the picture's fault: the runtime answers 500.
+    const ready = await (session ??= createSession(plan, { wasm: kernels }));
     try {
-      session ??= createSession(plan, { wasm: kernels });
-      return json(200, classes(await session, new Uint8Array(await request.arrayBuffer())));
+      return json(200, classes(ready, new Uint8Array(await request.arrayBuffer())));
     } catch (error) {
       if (error instanceof HalftoneError) return json(422, { error: error.message, code: error.code });
       throw error;
