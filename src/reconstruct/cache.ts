@@ -1,9 +1,12 @@
 // Values of all calibration samples, kept on the host in the layout the engine made them, from their maker to their last reader.
 import type { DeviceTensor, Layout } from "../engine/types.ts";
 import { assert } from "../errors.ts";
+import { closeShelf, fetch, openShelf, put, type Shelf } from "./shelf.ts";
 
 /** Beyond these bytes in float32 a value is kept in fewer. */
 const mostBytes = 67_108_864;
+/** Beyond these in fewer it is kept in a file, if there are any. */
+const mostCodedBytes = 134_217_728;
 
 /** Where a cache takes its memory: of the thread alone, or shared with others. */
 export type Allocate = (bytes: number) => ArrayBufferLike;
@@ -16,13 +19,18 @@ export interface Steps {
   readonly low: number;
 }
 
+/** Where the codes of all rows lie: in memory, or on a shelf. */
+type Place = { readonly memory: ArrayBufferLike } | { readonly shelf: Shelf };
+
 /** Rows of one length, a row a sample, as plain data. */
 type Rows =
   | { readonly kind: "float"; readonly values: Float32Array }
   /** 16-bit multiples of the largest magnitude of each sample: an error of at most 2⁻¹⁶ of that. */
-  | { readonly kind: "half"; readonly codes: Int16Array; readonly steps: Float32Array }
+  | { readonly kind: "half"; readonly place: Place; readonly steps: Float32Array }
   /** Exact. */
-  | { readonly kind: "steps"; readonly codes: Uint8Array; readonly step: number; readonly low: number };
+  | { readonly kind: "steps"; readonly place: Place; readonly step: number; readonly low: number };
+
+type CodedRows = Exclude<Rows, { kind: "float" }>;
 
 /** A cache as plain data, for another thread. */
 export interface CacheData {
@@ -37,37 +45,51 @@ export interface CacheData {
 /** 1.5 · 2⁵²: adding and subtracting it rounds to a whole number, ties to even. */
 const magic = 6755399441055744;
 
+const bytesOf = { half: 2, steps: 1 } as const;
+/** Room for a row of a shelf. */
+let room = new ArrayBuffer(0);
+
+/** The codes of a row: where they lie, or room for them. */
+function codesAt({ kind, place }: CodedRows, row: number, size: number): Int16Array | Uint8Array {
+  const bytes = size * bytesOf[kind];
+  if ("shelf" in place && room.byteLength < bytes) room = new ArrayBuffer(bytes);
+  const [buffer, start] = "shelf" in place ? [room, 0] : [place.memory, row * bytes];
+  return kind === "half" ? new Int16Array(buffer, start, size) : new Uint8Array(buffer, start, size);
+}
+
 function writeRow(rows: Rows, row: number, from: Float32Array): void {
-  const [start, end] = [row * from.length, (row + 1) * from.length];
   if (rows.kind === "float") {
-    rows.values.set(from, start);
-  } else if (rows.kind === "steps") {
-    const codes = rows.codes.subarray(start, end);
+    rows.values.set(from, row * from.length);
+    return;
+  }
+  const codes = codesAt(rows, row, from.length);
+  if (rows.kind === "steps") {
     const { step, low } = rows;
     for (let i = 0; i < from.length; i++) codes[i] = from[i]! / step + magic - magic - low;
   } else {
-    const codes = rows.codes.subarray(start, end);
     let most = 0;
     for (let i = 0; i < from.length; i++) most = Math.max(most, Math.abs(from[i]!));
     const step = Math.fround(most / 32767);
     rows.steps[row] = step;
     for (let i = 0; i < from.length; i++) codes[i] = step === 0 ? 0 : from[i]! / step + magic - magic;
   }
+  if ("shelf" in rows.place) put(rows.place.shelf, codes, row * codes.byteLength);
 }
 
 function readRow(rows: Rows, row: number, to: Float32Array): void {
-  const [start, end] = [row * to.length, (row + 1) * to.length];
   if (rows.kind === "float") {
-    to.set(rows.values.subarray(start, end));
+    to.set(rows.values.subarray(row * to.length, (row + 1) * to.length));
     return;
   }
-  const codes = rows.codes.subarray(start, end);
+  const codes = codesAt(rows, row, to.length);
+  if ("shelf" in rows.place) fetch(rows.place.shelf, codes, row * codes.byteLength);
   const [step, low] = rows.kind === "steps" ? [rows.step, rows.low] : [rows.steps[row]!, 0];
   for (let i = 0; i < to.length; i++) to[i] = (codes[i]! + low) * step;
 }
 
 /**
- * One value of `samples` samples. Memory: 4 bytes an element; where that would be more than 64 MiB 1 byte, if the values are steps, else 2.
+ * One value of `samples` samples. Memory: 4 bytes an element; where that would be more than 64 MiB 1 byte, if the values are steps, else 2;
+ * where that would be more than 128 MiB too, none but a row, if there are files.
  */
 export class SampleCache {
   readonly samples: number;
@@ -125,12 +147,23 @@ export class SampleCache {
     return { dims: [batch, ...dims], layout, ptr };
   }
 
+  /** Ends the cache: what lies on a shelf is lost. For the thread that made it, when no other reads it any more. */
+  release(): void {
+    const rows = this.#data?.rows;
+    this.#data = undefined;
+    if (rows && rows.kind !== "float" && "shelf" in rows.place) closeShelf(rows.place.shelf);
+  }
+
   #makeRows(size: number): Rows {
     const n = this.samples * size;
     if (n * 4 <= mostBytes) return { kind: "float", values: new Float32Array(this.#allocate(n * 4)) };
-    if (this.#steps) return { kind: "steps", codes: new Uint8Array(this.#allocate(n)), ...this.#steps };
-    const codes = new Int16Array(this.#allocate(n * 2));
-    return { kind: "half", codes, steps: new Float32Array(this.#allocate(this.samples * 4)) };
+    if (this.#steps) return { kind: "steps", place: this.#place(n * bytesOf.steps), ...this.#steps };
+    return { kind: "half", place: this.#place(n * bytesOf.half), steps: new Float32Array(this.#allocate(this.samples * 4)) };
+  }
+
+  #place(bytes: number): Place {
+    const shelf = bytes > mostCodedBytes ? openShelf() : undefined;
+    return shelf === undefined ? { memory: this.#allocate(bytes) } : { shelf };
   }
 }
 
@@ -139,6 +172,7 @@ export class Caches {
   readonly #values = new Map<string, SampleCache>();
 
   set(name: string, cache: SampleCache): void {
+    this.#values.get(name)?.release();
     this.#values.set(name, cache);
   }
 
@@ -152,12 +186,12 @@ export class Caches {
     return cache;
   }
 
-  delete(name: string): void {
-    this.#values.delete(name);
-  }
-
   /** Forgets everything that is not among `names`. */
   keep(names: ReadonlySet<string>): void {
-    for (const name of [...this.#values.keys()]) if (!names.has(name)) this.#values.delete(name);
+    for (const [name, cache] of [...this.#values]) {
+      if (names.has(name)) continue;
+      cache.release();
+      this.#values.delete(name);
+    }
   }
 }

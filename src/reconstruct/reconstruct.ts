@@ -36,8 +36,8 @@ const breathMilliseconds = 20;
  * Learns the codes of every weighted node that has linear codes, and the step sizes of the activations if the method quantizes them.
  * The result depends on quantized, samples, method and seed alone.
  *
- * Memory: the values alive between two parts, for all samples, in float32, once as the float and once as the quantized network makes
- * them; and one part's training step.
+ * Memory: the values alive between two parts, for all samples, once as the float and once as the quantized network makes them (cache.ts:
+ * large ones in fewer bits, or in files); and one part's training step.
  *
  * @param quantized nearest codes and calibrated encodings: where learning starts
  * @throws HalftoneError CANCELLED, OUT_OF_MEMORY, and what the engine throws
@@ -52,10 +52,14 @@ export async function reconstruct(
   const start = pixels ? behindGains(quantized, pixels) : quantized;
   const source = pixels ? samplesBehindGains(samples, pixels) : samples;
   const run = new Run(start, source, method, options);
-  await run.readInputs();
-  await run.readAnswers();
-  const parts = findParts(start.graph, method.scope);
-  for (const [index, part] of parts.entries()) await run.part(part, index, parts);
+  try {
+    await run.readInputs();
+    await run.readAnswers();
+    const parts = findParts(start.graph, method.scope);
+    for (const [index, part] of parts.entries()) await run.part(part, index, parts);
+  } finally {
+    run.release();
+  }
   const learned = run.result();
   return { quantized: pixels ? beforeGains(quantized, pixels, start, learned) : learned, parts: run.reports };
 }
@@ -75,6 +79,7 @@ class Run {
   readonly #options: ReconstructOptions;
   readonly #float = new Caches();
   readonly #prefix = new Caches();
+  readonly #made: SampleCache[] = [];
   readonly #weights: Map<string, QuantizedWeight>;
   readonly #quantizers: readonly Quantizer[];
   readonly #scales: Map<string, number>;
@@ -99,7 +104,14 @@ class Run {
 
   /** @param encoding of a value that is codes in the quantized network */
   #cache(encoding?: Encoding): SampleCache {
-    return new SampleCache(this.#samples.length, this.#options.crew?.allocate, encoding && stepsOf(encoding));
+    const cache = new SampleCache(this.#samples.length, this.#options.crew?.allocate, encoding && stepsOf(encoding));
+    this.#made.push(cache);
+    return cache;
+  }
+
+  /** Ends all caches. */
+  release(): void {
+    for (const cache of this.#made) cache.release();
   }
 
   /** The network's inputs: 8-bit codes for the quantized one, if activations are quantized and the input is. */
@@ -289,6 +301,7 @@ class Run {
       );
     } finally {
       await gradients.release();
+      for (const cache of examples.importance?.values() ?? []) cache.release();
     }
   }
 

@@ -41,6 +41,27 @@ test("a large value that is codes is kept in one byte an element, exactly", () =
   expect(Buffer.compare(Buffer.from(memory.buffer), Buffer.from(data.buffer))).toBe(0);
 });
 
+test("beyond 128 MiB in few bits a value lies in a file without a name, which other threads read too", () => {
+  const size = 1 << 20;
+  const cache = new SampleCache(130, undefined, { step: 0.5, low: 0 });
+  const row = Float32Array.from({ length: size }, (_, i) => (i % 256) / 2);
+  for (const at of [0, 77, 129])
+    cache.write(
+      at,
+      { dims: [1, size], layout: "row-major", ptr: 0 },
+      row.map((v) => (v + at / 2) % 128),
+    );
+  const { rows } = cache.data;
+  expect(rows).toMatchObject({ kind: "steps", place: { shelf: expect.any(Number) } });
+  const memory = new Float32Array(2 * size);
+  SampleCache.of(structuredClone(cache.data)).gather([77, 129], 0, memory);
+  const expected = Float32Array.from({ length: 2 * size }, (_, i) => (row[i % size]! + (i < size ? 77 : 129) / 2) % 128);
+  expect(Buffer.compare(Buffer.from(memory.buffer), Buffer.from(expected.buffer))).toBe(0);
+  cache.release();
+  cache.release();
+  expect(() => cache.data).toThrow("written before it is read");
+});
+
 test("values are forgotten when nobody reads them any more", () => {
   const caches = new Caches();
   caches.set("a", new SampleCache(1));

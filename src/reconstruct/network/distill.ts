@@ -100,9 +100,10 @@ async function distillWhole(
     features: featureWeight > 0 ? inner.filter((name) => name !== graph.outputs[0]) : [],
     featureWeight,
   });
+  const all = new SampleCache(samples.length);
   try {
     const learner = new Learner(quantized, layout, new Set(quantizers.map(({ group }) => group).filter((group) => group !== input)));
-    const { all, dims } = await kept(samples);
+    const dims = await readAll(samples, all);
     const numbers = new Float32Array(layout.length);
     const stored = await work.checkpoints?.load();
     if (stored) learner.restore(stored);
@@ -123,6 +124,7 @@ async function distillWhole(
     }
     return learner.result();
   } finally {
+    all.release();
     await runner.close();
   }
 }
@@ -137,16 +139,15 @@ function ratesOf(rates: Rates, { weights }: Quantized, quantizers: readonly Quan
   return { codes: rates.codes, scales: rates.scales * share, biases: rates.biases * share, steps: rates.steps * share };
 }
 
-/** All samples. Memory: 4 bytes an element, 2 beyond 64 MiB. */
-async function kept(samples: SampleSource): Promise<{ all: SampleCache; dims: readonly number[] }> {
-  const all = new SampleCache(samples.length);
+/** @returns the dims of a sample */
+async function readAll(samples: SampleSource, all: SampleCache): Promise<readonly number[]> {
   let dims: readonly number[] = [];
   for (let first = 0; first < samples.length; first += slice) {
     const tensor = await samples.read(first, Math.min(slice, samples.length - first));
     all.write(first, { dims: tensor.dims, layout: "row-major", ptr: 0 }, tensor.data as Float32Array);
     dims = tensor.dims.slice(1);
   }
-  return { all, dims };
+  return dims;
 }
 
 function gathered(all: SampleCache, indices: readonly number[]): Float32Array {
