@@ -5,13 +5,14 @@ import type { ResidualMode } from "./quantized/fusions.ts";
 import { writeModel } from "./onnx/write.ts";
 import { beforeGains, behindGains, preparedBehindGains } from "./quantized/pixels.ts";
 import type { Quantized } from "./quantized/types.ts";
+import { outputWeights } from "./reconstruct/gram/fisher.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import { type LayerView, layerViews } from "./reconstruct/gram/layer.ts";
 import { affordablePasses, depths, type Pass, passesOf } from "./reconstruct/gram/passes.ts";
 import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
 import type { PartReport } from "./reconstruct/reconstruct.ts";
 import { State } from "./reconstruct/gram/state.ts";
-import { type GatherRun, gatherSums } from "./statistics.ts";
+import { type GatherRun, gatherFisher, gatherSums } from "./statistics.ts";
 import { type PartStore, settledLayers } from "./checkpoints.ts";
 import { blobOf, createExecutor, createMeter, type Task, type WorkOptions } from "./tasks/index.ts";
 
@@ -29,13 +30,15 @@ export interface GramReconstructionOptions extends Partial<GramMethod> {
   /** Leave biases as they are. */
   readonly keepBias?: boolean | undefined;
   readonly samples?: number | undefined;
+  /** Of what is drawn for output weights. */
+  readonly seed?: number | undefined;
   /** How residual sums will be made. */
   readonly residual?: ResidualMode | undefined;
 }
 
 /**
  * What became of one layer. Losses are squared output errors beyond that of the best real weights (after the quantized layers before), as
- * shares of the output's power: `signal` is 1.
+ * shares of the output's power, both in the measure of the output weights: `signal` is 1.
  */
 export interface LayerReport extends PartReport {
   /** λ as a share of the mean of the diagonal: more than was asked for where the inputs span too little. */
@@ -60,6 +63,7 @@ export interface GramReconstruction {
 /** GPTQ with columns by falling input power, then coordinate descent. */
 const defaultMethod: GramMethod = {
   inputs: "quantized",
+  outputs: "identity",
   start: "gptq",
   order: "activation",
   sweeps: 20,
@@ -98,7 +102,8 @@ async function reconstructLayers(
   work: GramWork,
 ): Promise<GramReconstruction> {
   const { graph } = quantized;
-  const { inputs = defaultMethod.inputs, samples = defaultSamples, keepBias = false, residual = "wide" } = options;
+  const { inputs = defaultMethod.inputs, outputs = defaultMethod.outputs, seed = 0 } = options;
+  const { samples = defaultSamples, keepBias = false, residual = "wide" } = options;
   const method: RoundMethod = {
     start: options.start ?? defaultMethod.start,
     order: options.order ?? defaultMethod.order,
@@ -110,17 +115,26 @@ async function reconstructLayers(
   };
   if (options.passes !== undefined && !(Number.isInteger(options.passes) && options.passes > 0))
     throw new HalftoneError("OPTION_INVALID", "passes", String(options.passes), "a whole number, 1 or more");
+  if (outputs !== "identity" && outputs !== "fisher")
+    throw new HalftoneError("OPTION_INVALID", "outputs", JSON.stringify(outputs), "identity or fisher");
   const views = layerViews(graph, quantized.weights);
   const layers = depths(graph, views);
   const total = Math.min(samples, data.dataset.length);
   const passes = passesOf(layers, inputs === "float" ? 1 : (options.passes ?? affordablePasses(graph, views, total)));
-  const report = createMeter("reconstruct", passes.length * total, work.onProgress);
+  // Where outputs have weights, they take a pass before the others.
+  const first = outputs === "fisher" ? 1 : 0;
+  const report = createMeter("reconstruct", (first + passes.length) * total, work.onProgress);
   const executor = work.executor ?? (await createExecutor({ workers: 0 }));
   const state = new State(quantized, residual);
   const reports: LayerReport[] = [];
   const settled = settledLayers<RoundResult>(work.checkpoints);
   try {
     const model = await blobOf(data.model);
+    const run = (pass: number): GatherRun => {
+      const onSamples = (done: number): void => report(pass * total + done);
+      return { ...data, model, samples, executor, signal: work.signal, onSamples };
+    };
+    let weighted: ReadonlyMap<string, Float64Array | undefined> | undefined;
     for (const [p, pass] of passes.entries()) {
       const before = reports.length;
       const results = await Promise.all(pass.layers.map((_, i) => settled.load(before + i)));
@@ -139,15 +153,18 @@ async function reconstructLayers(
         settle();
         continue;
       }
-      const run: GatherRun = { ...data, model, samples, executor, signal: work.signal, onSamples: (done) => report(p * total + done) };
-      const sums = await gatherSums(run, pass.layers, inputs === "float" ? undefined : state.twin());
+      weighted ??= outputs === "fisher" ? await fisherWeights(run(0), views, seed) : new Map();
+      const weightsOf = weighted;
+      const sums = await gatherSums(run(first + p), pass.layers, inputs === "float" ? undefined : state.twin());
       const saved: Promise<void>[] = [];
       await executor.run<RoundResult>(
         (function* (): Generator<Task> {
           for (const i of missing) {
             const view = pass.layers[i]!;
-            const payload = state.inputOf(view, aimed(pass, view, sums.get(view.node.name)!), inputs === "quantized", !keepBias, method);
-            yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${view.node.name}'` };
+            const { name } = view.node;
+            const seen = aimed(pass, view, sums.get(name)!);
+            const payload = state.inputOf(view, seen, weightsOf.get(name), inputs === "quantized", !keepBias, method);
+            yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${name}'` };
           }
         })(),
         (result, k) => {
@@ -165,6 +182,13 @@ async function reconstructLayers(
   }
   const result = state.result();
   return { quantized: { ...result, provenance: { ...result.provenance, parts: reports } }, layers: reports };
+}
+
+/** S of the layers that have several outputs in a group: one alone has nothing to be weighed against. */
+async function fisherWeights(run: GatherRun, views: readonly LayerView[], seed: number): Promise<Map<string, Float64Array | undefined>> {
+  const several = views.filter(({ rows }) => rows > 1);
+  const sums = await gatherFisher(run, several, seed);
+  return new Map(several.map((view) => [view.node.name, outputWeights(view, sums.get(view.node.name)!)]));
 }
 
 /** The sums with what a layer aims at left out, where that is its own output for the same inputs. */

@@ -136,9 +136,10 @@ async function roundParts(
   work: QuantizeWork,
 ): Promise<Quantized> {
   if (method.gram) {
-    const { samples, residual, learning } = chosen;
+    const { samples, residual, learning, seed } = chosen;
     const { iterations, rate, lambda } = { ...method.gram, ...learning };
-    const { quantized } = await reconstructGram(nearest, input, { ...method.gram, iterations, rate, lambda, samples, residual }, work);
+    const cells = { ...method.gram, iterations, rate, lambda };
+    const { quantized } = await reconstructGram(nearest, input, { ...cells, samples, residual, seed }, work);
     return quantized;
   }
   if (method.parametrization === "nearest") return nearest;

@@ -1,5 +1,5 @@
 // Samples in fixed slices, a task each: how everything that sees data streams it.
-import type { Dataset } from "./data/types.ts";
+import type { Dataset, RawSample } from "./data/types.ts";
 import { throwIfAborted } from "./errors.ts";
 import { createInlineExecutor } from "./tasks/executors/inline.ts";
 import { taskKinds } from "./tasks/kinds/table.ts";
@@ -16,6 +16,8 @@ export interface SliceRun {
   readonly end?: number | undefined;
   /** Samples a task. Fixed, so that results do not depend on the number of workers. */
   readonly slice: number;
+  /** What a task gets of its samples, the first of which has this number; by default the samples alone. */
+  readonly payload?: ((samples: readonly RawSample[], first: number) => unknown) | undefined;
   /** Absent: in-line. */
   readonly executor?: Executor | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -34,7 +36,8 @@ export async function overSlices<T>(run: SliceRun, consume: (result: T) => void)
     for (let start = first; start < end; start += slice) {
       throwIfAborted(signal, kind);
       const stop = Math.min(start + slice, end);
-      const payload = await dataset.read(start, stop);
+      const samples = await dataset.read(start, stop);
+      const payload = run.payload?.(samples, start) ?? samples;
       yield { kind, options, shared, payload, label: `${kind} samples ${start}…${stop - 1}` };
     }
   }

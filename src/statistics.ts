@@ -1,9 +1,10 @@
-// Sums of products of layers' inputs over the calibration samples: leaves of 8 samples, added in their order.
-import type { Dataset, Preprocessing } from "./data/types.ts";
+// Sums of products of layers' inputs, and of gradients at their outputs, over the calibration samples: leaves of 8 samples, added in their order.
+import type { Dataset, Preprocessing, RawSample } from "./data/types.ts";
 import { spread } from "./data/spread.ts";
 import { overSlices } from "./slices.ts";
 import type { Blob, Executor } from "./tasks/types.ts";
 import { blobOf } from "./tasks/hash.ts";
+import type { FisherOptions, FisherPayload, FisherResult } from "./tasks/kinds/fisher.ts";
 import type { GramOptions, GramResult } from "./tasks/kinds/gram.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import type { TwinOptions } from "./reconstruct/gram/twin.ts";
@@ -51,6 +52,31 @@ export async function gatherSums(
       }
     });
   });
+  return new Map(layers.map(({ node }, i) => [node.name, sums[i]!]));
+}
+
+/**
+ * Σ (g, 1)(g, 1)ᵀ by node name, g the gradient at a layer's outputs (tasks/kinds/fisher.ts), in one pass over the data.
+ *
+ * @throws HalftoneError from data, model and engine, CANCELLED; ONNX_UNSUPPORTED_OP where a gradient would have to pass an operator that
+ *   has none
+ */
+export async function gatherFisher(run: GatherRun, layers: readonly LayerView[], seed: number): Promise<Map<string, Float64Array>> {
+  const { executor, preprocessing, signal, onSamples } = run;
+  const options: FisherOptions = { layers: layers.map(({ node }) => node.name), preprocessing, seed };
+  const payload = (samples: readonly RawSample[], first: number): FisherPayload => ({ samples, first });
+  const dataset = spread(run.dataset, run.samples);
+  const sums: Float64Array[] = [];
+  await overSlices<FisherResult>(
+    { kind: "fisher", options, shared: [run.model], dataset, slice: leaf, payload, executor, signal, onSamples },
+    (result) => {
+      result.forEach((each, i) => {
+        const held = sums[i];
+        if (held) add(held, each);
+        else sums[i] = each;
+      });
+    },
+  );
   return new Map(layers.map(({ node }, i) => [node.name, sums[i]!]));
 }
 

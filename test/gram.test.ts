@@ -139,8 +139,8 @@ const squares = (a: Tensor, b: Tensor): number =>
 
 describe("a network reconstructed from Gram matrices", () => {
   test("has the same codes and biases with 0, 1 and 2 workers", async () => {
-    for (const inputs of ["quantized", "float"] as const) {
-      const runs = await Promise.all([0, 1, 2].map((count) => reconstructed({ inputs }, count)));
+    for (const options of [{ inputs: "quantized" }, { inputs: "float" }, { outputs: "fisher" }] as const) {
+      const runs = await Promise.all([0, 1, 2].map((count) => reconstructed(options, count)));
       const [first, ...others] = await Promise.all(runs.map(({ quantized }) => planOf(quantized)));
       for (const other of others) expect(Buffer.compare(other, first!)).toBe(0);
       expect(Buffer.compare(await planOf(nearest), first!)).not.toBe(0);
@@ -161,6 +161,8 @@ describe("a network reconstructed from Gram matrices", () => {
       { inputs: "float" },
       { passes: 2 },
       { order: "natural" },
+      { outputs: "fisher" },
+      { outputs: "fisher", start: "adaround", sweeps: 0 },
     ] as const) {
       const { quantized, layers } = await reconstructed(options);
       expect(layers.map(({ name }) => name)).toEqual(["a", "c", "e", "h", "y"]);
@@ -211,8 +213,17 @@ describe("a network reconstructed from Gram matrices", () => {
     }
   });
 
-  test("is refused a number of passes that is none", async () => {
+  test("is refused a number of passes that is none, and weights of outputs that there are not", async () => {
     await expect(reconstructed({ passes: 0 })).rejects.toThrow(/passes: found 0/);
+    await expect(reconstructed({ outputs: "hessian" as never })).rejects.toThrow(/outputs: found "hessian", expected identity or fisher/);
+  });
+
+  test("draws its output weights from the seed", async () => {
+    const [first, same, other] = await Promise.all(
+      [1, 1, 2].map(async (seed) => planOf((await reconstructed({ outputs: "fisher", seed })).quantized)),
+    );
+    expect(same).toEqual(first);
+    expect(other).not.toEqual(first);
   });
 
   test("stops when it is told to", async () => {
@@ -226,10 +237,12 @@ test("the methods gptq and gptq-descent are rows of the table", async () => {
   for (const [method, options] of [
     ["gptq", { sweeps: 0 }],
     ["gptq-descent", {}],
+    ["gptq-descent", { outputs: "fisher" }],
   ] as const) {
+    const learning = "outputs" in options ? { outputWeights: options.outputs } : {};
     const quantized = await quantize(
       { model, name: "test.onnx", dataset, preprocessing },
-      { method, weights: 3, activations: 8, firstLast: 0, samples: 29 },
+      { method, learning, weights: 3, activations: 8, firstLast: 0, samples: 29 },
     );
     expect(Buffer.compare(await planOf(quantized), await planOf((await reconstructed(options)).quantized))).toBe(0);
   }

@@ -65,6 +65,8 @@ export interface LearningOptions {
   readonly warmStart?: "none" | "gptq" | undefined;
   /** Noise on the inputs of parts, or samples moved and mirrored besides. */
   readonly augment?: "none" | "noise" | "move" | undefined;
+  /** What errors of a layer's outputs count, for methods that work from Gram matrices: alike, or as they change the network's answer. */
+  readonly outputWeights?: "identity" | "fisher" | undefined;
   /** Steps of learning the activations' step sizes after all weights (BRECQ); 0: none. */
   readonly activationPhase?: number | undefined;
 }

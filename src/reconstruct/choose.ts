@@ -39,6 +39,7 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   warmStart: oneOf("none", "gptq"),
   augment: oneOf("none", "noise", "move"),
   activationPhase: whole(0),
+  outputWeights: oneOf("identity", "fisher"),
 };
 
 /** The cells of roundings up or down: other parametrizations have none of them. */
@@ -47,15 +48,17 @@ const roundingCells: readonly string[] = ["relaxation", "regularizer", "weightSu
 const noiseShare = 1 / 16;
 
 /** The cells that closed-form rows have; the others belong to learning in steps. */
-const gramCells: readonly string[] = ["iterations", "rate", "lambda"];
+const gramCells: readonly string[] = ["iterations", "rate", "lambda", "outputWeights"];
 /** Those of rows that learn the network as a whole after that: their steps are its own. */
-const networkCells: readonly string[] = ["iterations", "budget", "batch"];
+const networkCells: readonly string[] = ["iterations", "budget", "batch", "outputWeights"];
+/** Cells that no other row has. */
+const closedCells: readonly string[] = ["budget", "outputWeights"];
 
-/** Cells that a row has, where it has not all; a budget is for those that plan with it. */
+/** Cells that a row has, where it has not all. */
 const cellsOf = ({ gram, network, parametrization }: Method): readonly string[] => {
   if (network) return networkCells;
   if (gram) return gramCells;
-  const cells = Object.keys(checks).filter((name) => name !== "budget");
+  const cells = Object.keys(checks).filter((name) => !closedCells.includes(name));
   return parametrization === "sigmoid" || parametrization === "nearest" ? cells : cells.filter((name) => !roundingCells.includes(name));
 };
 
@@ -88,7 +91,7 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
 }
 
 function exchanged(row: Method, cells: LearningOptions, floatActivations: boolean): Method {
-  const { iterations, batch, optimizer, rate, course, lambda, warmUp, drop, budget } = cells;
+  const { iterations, batch, optimizer, rate, course, lambda, warmUp, drop, budget, outputWeights } = cells;
   const keep = drop === undefined ? undefined : 1 - drop;
   const { activations, schedule } = row;
   const parametrization = cells.parametrization ?? row.parametrization;
@@ -102,6 +105,7 @@ function exchanged(row: Method, cells: LearningOptions, floatActivations: boolea
       ...defined({ iterations, batch, optimizer, rate, course, lambda }),
       temperature: warmUp === undefined ? schedule.temperature : { ...schedule.temperature, warm: warmUp },
     },
+    gram: row.gram && { ...row.gram, ...defined({ outputs: outputWeights }) },
     network: row.network && { ...row.network, ...defined({ budget, iterations, batch }) },
     inputKeep: floatActivations ? 1 : (keep ?? row.inputKeep),
     activations:

@@ -44,7 +44,7 @@ export function lpSum(pair: Pair, p: number): Distance {
 }
 
 /** Log-softmax of rows of `classes`, with a temperature. */
-function logSoftmax(logits: ArrayLike<number>, classes: number, temperature: number): Float64Array {
+export function logSoftmax(logits: ArrayLike<number>, classes: number, temperature: number): Float64Array {
   const out = new Float64Array(logits.length);
   for (let start = 0; start < logits.length; start += classes) {
     let most = Number.NEGATIVE_INFINITY;

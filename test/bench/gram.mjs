@@ -57,6 +57,8 @@ const methods = {
   gptq: { sweeps: 0 },
   descent: { start: "nearest" },
   "gptq-descent": {},
+  "gptq+fisher": { sweeps: 0, outputs: "fisher" },
+  "gptq-descent+fisher": { outputs: "fisher" },
   "gram-adaround": { start: "adaround", sweeps: 0 },
   "gram-adaround-descent": { start: "adaround" },
 };

@@ -10,6 +10,13 @@ test("a cell that a closed-form method does not have is refused, not ignored", (
   expect(choose("brecq", { batch: 16 }).schedule.batch).toBe(16);
 });
 
+test("weights of outputs are for methods that work from Gram matrices", () => {
+  expect(choose("gptq-descent", { outputWeights: "fisher" }).gram).toEqual({ ...presets["gptq-descent"].gram, outputs: "fisher" });
+  expect(choose("auto", { outputWeights: "fisher" }).gram).toMatchObject({ outputs: "fisher" });
+  expect(() => choose("qdrop", { outputWeights: "fisher" })).toThrow(/--outputWeights: found method qdrop/);
+  expect(() => choose("gptq", { outputWeights: "hessian" })).toThrow(/expected identity, fisher/);
+});
+
 test("auto takes a budget, or the number of its steps; others plan with neither", () => {
   expect(choose("auto", { budget: 60 }).network).toMatchObject({ budget: 60, batch: presets.auto.network!.batch });
   expect(choose("auto", { iterations: 7, batch: 4 }).network).toMatchObject({ iterations: 7, batch: 4 });

@@ -39,6 +39,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly warmStart?: LearningOptions["warmStart"];
   readonly augment?: LearningOptions["augment"];
   readonly activationPhase?: number | undefined;
+  readonly outputWeights?: LearningOptions["outputWeights"];
   readonly checkpoints?: string | undefined;
   readonly residual?: "wide" | "codes" | undefined;
   readonly equalize?: boolean | undefined;
@@ -163,6 +164,10 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       warmStart: choice(["none", "gptq"], "Where roundings start: at the weights, or at the codes of gptq"),
       augment: choice(["none", "noise", "move"], "Noise on the inputs of parts, or samples moved and mirrored besides"),
       activationPhase: whole("Steps of learning the activations' step sizes after all weights (brecq as released: 5000); 0: none"),
+      outputWeights: choice(
+        ["identity", "fisher"],
+        "What errors of a layer's outputs count, for gptq, gptq-descent, gram-adaround and auto: alike, or as they change the answer",
+      ),
       checkpoints: text("Keep each learned part in a folder; a killed run continues from it to the same bytes", "FOLDER"),
       residual: {
         kind: "enum",

@@ -1,6 +1,6 @@
 // Learned rounding on a layer's matrices: the mean squared output error over all samples, and its gradient, from one product with H.
 // Nothing is drawn at random: a step sees all of the data at once.
-// Source: Nagel et al. 2020 (AdaRound), with ∂/∂Q tr((Q − W) H (Q − W)ᵀ) = 2 (Q − W) H.
+// Source: Nagel et al. 2020 (AdaRound), with ∂/∂Q tr(S (Q − W) H (Q − W)ᵀ) = 2 S (Q − W) H.
 import { HalftoneError } from "../../errors.ts";
 import { optimizers } from "../optimizers.ts";
 import { sigmoid } from "../parametrizations/sigmoid.ts";
@@ -16,6 +16,8 @@ export interface AdaRoundOptions {
   /** Weight of the rounding regularizer against the error, which is a mean over `count` positions. */
   readonly lambda: number;
   readonly count: number;
+  /** S, [rows][rows] row-major, symmetric: what errors of the outputs count. Absent: the identity. */
+  readonly outputs?: Float64Array | undefined;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface AdaRoundOptions {
  */
 export function adaround(algebra: Algebra, problem: Problem, h: Matrix, options: AdaRoundOptions): Float64Array {
   const { rows, columns, weights, grid } = problem;
-  const { iterations, rate, lambda, count } = options;
+  const { iterations, rate, lambda, count, outputs } = options;
   const { levels } = grid;
   if (levels instanceof Float64Array || grid.groupSize)
     throw new HalftoneError("OPTION_INVALID", "AdaRound", "a table of levels", "evenly spaced levels, one scale a channel");
@@ -53,7 +55,9 @@ export function adaround(algebra: Algebra, problem: Problem, h: Matrix, options:
   };
   const [negated, difference, gradient] = [allocate(size), allocate(size), allocate(size)];
   const panels = allocate(Math.ceil(columns / 8) * 8 * columns);
+  const [mixing, mixed, mixedPanels] = outputs ? [rows * rows, size, Math.ceil(columns / 8) * 8 * rows].map(allocate) : [];
   const learner = sigmoid.start(home, learned);
+  if (mixing !== undefined) home.f32.set(outputs!, mixing / 4);
   home.f32.set(
     learned.values.map((w) => -w),
     negated / 4,
@@ -64,7 +68,11 @@ export function adaround(algebra: Algebra, problem: Problem, h: Matrix, options:
       learner.write(difference);
       kernels.accumulate(difference, negated, size);
       kernels.gemm(gradient, columns, difference, columns, panels, 0, rows, columns, columns, -Infinity, Infinity);
-      learner.step(gradient, {
+      if (mixing !== undefined) {
+        kernels.packRows(mixedPanels!, gradient, rows, columns, columns);
+        kernels.gemm(mixed!, columns, mixing, rows, mixedPanels!, 0, rows, columns, rows, -Infinity, Infinity);
+      }
+      learner.step(mixed ?? gradient, {
         numbers: optimizers.adam(rate, t),
         lambda: regularizes(t, iterations, defaultTemperature) ? lambda : 0,
         exponent: exponentAt(t, iterations, defaultTemperature),

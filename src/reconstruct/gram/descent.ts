@@ -22,6 +22,8 @@ export interface DescentResult {
 const defaultSweeps = 20;
 /** P is computed anew this often, so that rounding does not pile up. */
 const refresh = 4;
+/** Columns between two products with the weights of outputs; a multiple of 4. */
+const block = 16;
 /** The loss may rise by rounding alone. */
 const slack = 1e-9;
 
@@ -89,6 +91,10 @@ function descendRows(
   return { levels, losses };
 }
 
+/**
+ * Column by column: M = S P of a block of columns in one product, kept true within it. So a weight that stays costs nothing but its look,
+ * and one that moves a few additions of whole rows.
+ */
 function descendTwoSided(
   algebra: Algebra,
   problem: Problem,
@@ -100,21 +106,26 @@ function descendTwoSided(
   const { rows, columns, grid, weights } = problem;
   const levels = start.slice();
   const errors = errorsOf(algebra, problem, levels);
-  // Pᵀ = G (W − Q)ᵀ: a column of P, which S mixes, lies together.
-  const p = algebra.matrix(columns, rows);
-  const [e, products, gram] = [algebra.view(errors), algebra.view(p), algebra.view(g)];
+  const p = algebra.matrix(rows, columns);
+  const s = algebra.from(rows, rows, outputs);
+  // A row for each column of the block.
+  const mixed = algebra.matrix(block, rows);
+  const [e, products, gram, m] = [algebra.view(errors), algebra.view(p), algebra.view(g), algebra.view(mixed)];
   const recompute = (): void => {
     products.fill(0);
-    algebra.addProducts(p, 0, g, 0, 0, errors, 0, columns, columns, rows);
+    algebra.addProducts(p, 0, errors, 0, 0, g, 0, columns, rows, columns);
   };
-  const mixed = (r: number, c: number): number => {
-    let sum = 0;
-    for (let o = 0; o < rows; o++) sum += outputs[r * rows + o]! * products[c * p.ld + o]!;
-    return sum;
+  const mix = (from: number, to: number): void => {
+    m.fill(0);
+    algebra.addProducts(mixed, 0, p, 0, from, s, 0, rows, to - from, rows);
   };
   const loss = (): number => {
     let sum = 0;
-    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) sum += e[c * errors.ld + r]! * mixed(r, c);
+    for (let from = 0; from < columns; from += block) {
+      const to = Math.min(columns, from + block);
+      mix(from, to);
+      for (let c = from; c < to; c++) for (let r = 0; r < rows; r++) sum += e[c * errors.ld + r]! * m[(c - from) * mixed.ld + r]!;
+    }
     return sum;
   };
   recompute();
@@ -122,20 +133,25 @@ function descendTwoSided(
   for (let sweep = 1, moved = true; moved && sweep <= sweeps; sweep++) {
     moved = false;
     if (sweep % refresh === 0) recompute();
-    for (let c = 0; c < columns; c++) {
-      for (let r = 0; r < rows; r++) {
-        const i = r * columns + c;
-        const curvature = outputs[r * rows + r]! * gram[c * g.ld + c]!;
-        if (!(curvature > 0)) continue;
-        const s = scaleAt(grid, columns, r, c);
-        const q = realOf(grid, s, levels[i]!);
-        const level = better(grid, s, levels[i]!, q + mixed(r, c) / curvature);
-        if (level === levels[i]) continue;
-        const next = realOf(grid, s, level);
-        levels[i] = level;
-        e[c * errors.ld + r] = weights[i]! - next;
-        for (let k = 0; k < columns; k++) products[k * p.ld + r]! += (q - next) * gram[k * g.ld + c]!;
-        moved = true;
+    for (let from = 0; from < columns; from += block) {
+      const to = Math.min(columns, from + block);
+      mix(from, to);
+      for (let c = from; c < to; c++) {
+        for (let r = 0; r < rows; r++) {
+          const i = r * columns + c;
+          const curvature = outputs[r * rows + r]! * gram[c * g.ld + c]!;
+          if (!(curvature > 0)) continue;
+          const at = scaleAt(grid, columns, r, c);
+          const q = realOf(grid, at, levels[i]!);
+          const level = better(grid, at, levels[i]!, q + m[(c - from) * mixed.ld + r]! / curvature);
+          if (level === levels[i]) continue;
+          const next = realOf(grid, at, level);
+          levels[i] = level;
+          e[c * errors.ld + r] = weights[i]! - next;
+          algebra.addRow(p, r, g, c, q - next, columns);
+          for (let k = c; k < to; k++) algebra.addRow(mixed, k - from, s, r, (q - next) * gram[c * g.ld + k]!, rows);
+          moved = true;
+        }
       }
     }
     losses.push(loss());

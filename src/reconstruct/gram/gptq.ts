@@ -1,7 +1,9 @@
 // GPTQ: columns are rounded one after another, and those to come make up for what the rounded ones lost.
 // Source: Frantar et al. 2022, "GPTQ"; in the form of its LDL equivalent (Chee et al. 2023, "QuIP"): with H = R Rᵀ, R upper triangular,
 // column j is rounded to the level nearest to w_j + Σ_{i<j} (w_i − q_i) R_ij / R_jj. One factorization, no inverse.
-import { HalftoneError } from "../../errors.ts";
+// With weights on the outputs S = Aᵀ A, A lower triangular, the error is ‖A (W − Q) R‖², and in the same way row o of a column makes up for
+// the rows before it: + Σ_{p<o} A_op F_p / (A_oo R_jj), F = (W − Q) R as far as it is there (Tseng et al. 2025, "YAQA").
+import { assert, HalftoneError } from "../../errors.ts";
 import type { Algebra, Matrix } from "./algebra.ts";
 import { type Grid, groupsOf, levelOf, realOf, scaleAt } from "./grid.ts";
 import type { Problem } from "./problem.ts";
@@ -16,6 +18,11 @@ export interface GptqOptions {
   readonly order?: "natural" | "activation" | undefined;
   /** Columns between two products; the result does not depend on it. */
   readonly block?: number | undefined;
+  /**
+   * S, [rows][rows] row-major, symmetric and positive: errors count as tr(S (W − Q) H (W − Q)ᵀ), and the rows of a column make up for
+   * each other too. Absent: the identity.
+   */
+  readonly outputs?: Float64Array | undefined;
   /** Searches the scales of each group when it is reached, in weights that already make up for earlier errors; writes them into the grid. */
   readonly dynamic?: ScaleSearch | undefined;
 }
@@ -25,7 +32,7 @@ export interface GptqResult {
   readonly levels: Float64Array;
   /** The λ share that was used. */
   readonly damping: number;
-  /** Σ e² with e = (w_j + … − q_j) · R_jj: equals tr((W − Q)(H + λI)(W − Q)ᵀ). */
+  /** Σ e² with e = A_oo (w_j + … − q_j) R_jj: equals tr(S (W − Q)(H + λI)(W − Q)ᵀ). */
   readonly loss: number;
   /** W as it was rounded: inputs that are always zero lose their weights. */
   readonly weights: Float64Array;
@@ -91,7 +98,10 @@ export function gptq(algebra: Algebra, problem: Problem, h: Matrix, options: Gpt
   // A block holds whole groups, so that what a group starts from is at hand.
   const block = Math.max(group, Math.floor((options.block ?? defaultBlock) / group) * group);
   const sums = algebra.matrix(block, rows);
+  const between = options.outputs && rowsFactor(algebra, rows, options.outputs);
+  const passed = algebra.matrix(1, rows);
   const [r, e, t] = [algebra.view(upright), algebra.view(errors), algebra.view(sums)];
+  const [a, f] = [between && algebra.view(between), algebra.view(passed)];
   const levels = new Float64Array(rows * columns);
   let loss = 0;
   for (let start = 0; start < columns; start += block) {
@@ -115,20 +125,32 @@ export function gptq(algebra: Algebra, problem: Problem, h: Matrix, options: Gpt
         );
       }
       const at = perm[j]!;
+      f.fill(0);
       for (let o = 0; o < rows; o++) {
         const w = weights[o * columns + at]!;
         const s = scaleAt(grid, columns, o, at);
-        const target = w + t[(j - start) * sums.ld + o]! / root;
+        const own = w + t[(j - start) * sums.ld + o]! / root;
+        const weight = a ? a[o * between!.ld + o]! : 1;
+        const target = a ? own + f[o]! / (weight * root) : own;
         const level = levelOf(grid, s, target);
         const q = realOf(grid, s, level);
         levels[o * columns + at] = level;
         e[j * errors.ld + o] = w - q;
-        loss += (target - q) * root * ((target - q) * root);
+        const remains = (target - q) * root * weight;
+        loss += remains * remains;
+        if (between) algebra.addRow(passed, 0, between, o, (own - q) * root, rows);
       }
       for (let i = j + 1; i < end; i++) algebra.addRow(sums, i - start, errors, j, r[j * upright.ld + i]!, rows);
     }
   }
   return { levels, damping, loss, weights };
+}
+
+/** Aᵀ with S = Aᵀ A. */
+function rowsFactor(algebra: Algebra, rows: number, outputs: Float64Array): Matrix {
+  const lower = algebra.factor(algebra.from(rows, rows, outputs));
+  assert(lower, "weights of outputs are positive");
+  return algebra.transpose(lower);
 }
 
 /** sums[j − start] += Σ_{i<start} R_ij · errors[i], i upwards: in panels of 4 columns j that may start anywhere. */

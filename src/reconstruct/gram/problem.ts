@@ -22,12 +22,23 @@ export function errorsOf(algebra: Algebra, { weights, rows, columns, grid }: Pro
   return errors;
 }
 
-/** tr((W − Q) H (W − Q)ᵀ), at least 0 up to rounding. */
-export function lossOf(algebra: Algebra, problem: Problem, h: Matrix, levels: Float64Array): number {
-  const errors = errorsOf(algebra, problem, levels);
-  const products = algebra.product(errors, h);
+/** tr(S (W − Q) H (W − Q)ᵀ), at least 0 up to rounding. */
+export function lossOf(algebra: Algebra, problem: Problem, h: Matrix, levels: Float64Array, outputs?: Float64Array): number {
+  return powerOf(algebra, errorsOf(algebra, problem, levels), h, outputs);
+}
+
+/**
+ * tr(S E H Eᵀ)
+ *
+ * @param errors  Eᵀ
+ * @param outputs S, symmetric; absent: the identity
+ */
+export function powerOf(algebra: Algebra, errors: Matrix, h: Matrix, outputs?: Float64Array): number {
+  const { rows: columns, columns: rows } = errors;
+  const plain = algebra.product(errors, h);
+  const products = outputs ? algebra.product(algebra.from(rows, rows, outputs), plain) : plain;
   const [e, p] = [algebra.view(errors), algebra.view(products)];
   let sum = 0;
-  for (let r = 0; r < problem.rows; r++) for (let c = 0; c < problem.columns; c++) sum += e[c * errors.ld + r]! * p[r * products.ld + c]!;
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) sum += e[c * errors.ld + r]! * p[r * products.ld + c]!;
   return sum;
 }

@@ -8,7 +8,7 @@ import { extended, type LayerSums } from "./gather.ts";
 import { dampedFactor, gptq } from "./gptq.ts";
 import { type Grid, nearestLevels, realOf, scaleAt } from "./grid.ts";
 import { mismatchTarget } from "./mismatch.ts";
-import { lossOf, type Problem } from "./problem.ts";
+import { lossOf, powerOf, type Problem } from "./problem.ts";
 
 /** How codes are found from Gram matrices. */
 export interface RoundMethod {
@@ -33,6 +33,11 @@ export interface GramMethod extends RoundMethod {
    * quantized: as the quantized network feeds it once everything before is settled; one pass for each depth, or `passes`.
    */
   readonly inputs: "float" | "quantized";
+  /**
+   * identity: squared output errors. fisher: errors of output channels count as much as they change the network's answer, together
+   * (fisher.ts); one pass forward and back over the data.
+   */
+  readonly outputs: "identity" | "fisher";
 }
 
 export interface RoundInput {
@@ -45,6 +50,8 @@ export interface RoundInput {
   /** Of all groups · rows. */
   readonly grid: Grid;
   readonly sums: LayerSums;
+  /** S of each group, [groups][rows][rows]: errors E of the outputs count as tr(S E Eᵀ). Absent: the identity. */
+  readonly outputWeights?: Float64Array | undefined;
   /** What inputs count in: the step of the activation's codes, or 1. */
   readonly unit: number;
   /** The bias, one a row. */
@@ -57,7 +64,7 @@ export interface RoundInput {
 export interface RoundResult {
   readonly levels: Float64Array;
   readonly bias: Float64Array;
-  /** Squared output error above that of the best real weights, over that of dropping the layer: nearest levels, and those chosen. */
+  /** Squared output error, in the measure of `outputWeights`, above that of the best real weights, over that of dropping the layer: nearest levels, and those chosen. */
   readonly before: number;
   readonly after: number;
   /** Levels that are not the nearest ones. */
@@ -120,14 +127,15 @@ function roundGroup(
   const target = outputs ? mismatchTarget(algebra, own, rows, aimOf(outputs, bias, input), lambda, transposed) : own;
   const problem: Problem = { weights: target, rows, columns, grid };
   const nearest = nearestLevels(grid, rows, columns, own);
-  const levels = search(algebra, problem, damped, method, inputs.count);
+  const s = input.outputWeights?.subarray(g * rows * rows, (g + 1) * rows * rows);
+  const levels = search(algebra, problem, damped, method, inputs.count, s);
   const reals = levels.map((level, i) => realOf(grid, scaleAt(grid, columns, Math.floor(i / columns), i % columns), level));
   return {
     levels,
     bias: free ? bestBias(outputs?.left ?? meanOutputs(own, inputs.left, bias), reals, inputs.left) : bias,
-    before: lossOf(algebra, problem, h, nearest),
-    after: lossOf(algebra, problem, h, levels),
-    signal: signalOf(algebra, own, rows, h),
+    before: lossOf(algebra, problem, h, nearest, s),
+    after: lossOf(algebra, problem, h, levels, s),
+    signal: powerOf(algebra, algebra.transpose(algebra.from(rows, columns, own)), h, s),
     moved: levels.reduce((count, level, i) => count + (level === nearest[i] ? 0 : 1), 0),
     damping,
     drift: target.reduce((sum, w, i) => sum + (w - own[i]!) * (w - own[i]!), 0),
@@ -135,30 +143,19 @@ function roundGroup(
   };
 }
 
-type Search = (algebra: Algebra, problem: Problem, h: Matrix, method: RoundMethod, count: number) => Float64Array;
+type Search = (algebra: Algebra, problem: Problem, h: Matrix, method: RoundMethod, count: number, outputs?: Float64Array) => Float64Array;
 
 const starts: Readonly<Record<RoundMethod["start"], Search>> = {
   nearest: (_, { grid, rows, columns, weights }) => nearestLevels(grid, rows, columns, weights),
-  gptq: (algebra, problem, h, { order }) => gptq(algebra, problem, h, { damping: 0, order }).levels,
-  adaround: (algebra, problem, h, { iterations, rate, lambda }, count) =>
-    adaround(algebra, problem, h, { iterations, rate, lambda, count }),
+  gptq: (algebra, problem, h, { order }, _, outputs) => gptq(algebra, problem, h, { damping: 0, order, outputs }).levels,
+  adaround: (algebra, problem, h, { iterations, rate, lambda }, count, outputs) =>
+    adaround(algebra, problem, h, { iterations, rate, lambda, count, outputs }),
 };
 
-const search: Search = (algebra, problem, h, method, count) => {
-  const first = starts[method.start](algebra, problem, h, method, count);
-  return method.sweeps > 0 ? descend(algebra, problem, h, first, { sweeps: method.sweeps }).levels : first;
+const search: Search = (algebra, problem, h, method, count, outputs) => {
+  const first = starts[method.start](algebra, problem, h, method, count, outputs);
+  return method.sweeps > 0 ? descend(algebra, problem, h, first, { sweeps: method.sweeps, outputs }).levels : first;
 };
-
-/** tr(W H Wᵀ) */
-function signalOf(algebra: Algebra, weights: Float64Array, rows: number, h: Matrix): number {
-  const columns = h.rows;
-  const w = algebra.transpose(algebra.from(rows, columns, weights));
-  const products = algebra.view(algebra.product(w, h));
-  let sum = 0;
-  const ld = h.ld;
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) sum += products[r * ld + c]! * weights[r * columns + c]!;
-  return sum;
-}
 
 /** Moments of one group in real units, centred where the bias is free. */
 function momentsOf({ rows, columns, depthwise, unit, free, sums }: RoundInput, g: number, kind: "inputs" | "outputs"): Moments | undefined {

@@ -48,7 +48,14 @@ export class State {
     return { options: { sites: this.#sites, settled }, numbers: new Uint8Array(numbers.buffer) };
   }
 
-  inputOf(view: LayerView, sums: LayerSums, twin: boolean, mayShift: boolean, method: RoundMethod): RoundInput {
+  inputOf(
+    view: LayerView,
+    sums: LayerSums,
+    outputWeights: Float64Array | undefined,
+    twin: boolean,
+    mayShift: boolean,
+    method: RoundMethod,
+  ): RoundInput {
     const { node, groups, rows, columns, depthwise } = view;
     const { graph, activations } = this.#quantized;
     const { encoding } = this.#weights.get(node.name)!;
@@ -63,6 +70,7 @@ export class State {
       depthwise,
       grid: gridOf(encoding, 0, groups * rows),
       sums,
+      outputWeights,
       unit: site?.scale[0] ?? 1,
       bias: Float64Array.from({ length: groups * rows }, (_, o) => bias?.[o] ?? 0),
       free: mayShift && bias !== undefined && activations.has(view.input),

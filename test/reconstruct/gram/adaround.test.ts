@@ -39,6 +39,17 @@ test("learned roundings are neighbours of the weights, repeatable, and lose far 
   expect(lossOf(algebra, problem, h, levels)).toBeLessThan(0.35 * nearest);
 });
 
+test("with weights on the outputs roundings lose less in their measure", () => {
+  const h = algebra.from(columns, columns, gram);
+  // Outputs that add up: errors of one may make up for those of another.
+  const outputs = Float64Array.from({ length: rows * rows }, (_, at) => (at % (rows + 1) === 0 ? 1 : 0.5));
+  const without = adaround(algebra, problem, h, options);
+  const levels = adaround(algebra, problem, h, { ...options, outputs });
+  expect(lossOf(algebra, problem, h, levels, outputs)).toBeLessThan(0.9 * lossOf(algebra, problem, h, without, outputs));
+  const identity = outputs.map((value) => (value === 1 ? 1 : 0));
+  expect(adaround(algebra, problem, h, { ...options, outputs: identity })).toEqual(without);
+});
+
 test("a table of levels is refused", () => {
   const table = { ...problem, grid: { ...problem.grid, levels: Float64Array.of(-1, 0, 1) } };
   expect(() => adaround(algebra, table, algebra.from(columns, columns, gram), options)).toThrow(/a table of levels/);
