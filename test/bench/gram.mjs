@@ -1,6 +1,6 @@
 // Weights rounded from Gram matrices beside nearest ones: accuracy of the integer programs, and time.
 //   HALFTONE_DATA=… node test/bench/gram.mjs [network …] [--bits 4/8,3/8] [--methods nearest,gptq …] [--workers N] [--limit N]
-// (after npm run build). First and last weights have 8 bits. "agreement" is the share of test samples on which the integer program and the
+// (after npm run build). METHOD+fisher is a method with weights of outputs. First and last weights have 8 bits. "agreement" is the share of test samples on which the integer program and the
 // float network say the same.
 import { parseArgs } from "node:util";
 import { readFileSync } from "node:fs";
@@ -57,10 +57,13 @@ const methods = {
   gptq: { sweeps: 0 },
   descent: { start: "nearest" },
   "gptq-descent": {},
-  "gptq+fisher": { sweeps: 0, outputs: "fisher" },
-  "gptq-descent+fisher": { outputs: "fisher" },
   "gram-adaround": { start: "adaround", sweeps: 0 },
   "gram-adaround-descent": { start: "adaround" },
+};
+
+const optionsOf = (method) => {
+  const [row, outputs] = method.split("+");
+  return methods[row] && { ...methods[row], ...(outputs ? { outputs } : {}) };
 };
 
 const wanted = positionals.length > 0 ? positionals : networks.map(({ name }) => name);
@@ -98,16 +101,12 @@ for (const network of networks) {
     const calibrated = (performance.now() - started) / 1000;
     for (const method of flags.methods.split(",")) {
       const [begun, used] = [performance.now(), cpu()];
+      const own = optionsOf(method);
       const done =
-        methods[method] &&
-        (await reconstructGram(
-          start,
-          { model, dataset, preprocessing: settings },
-          { samples: network.samples, ...methods[method] },
-          { executor },
-        ));
-      const seconds = methods[method] ? (performance.now() - begun) / 1000 : calibrated;
-      const processor = methods[method] ? (cpu() - used).toFixed(1) : "";
+        own &&
+        (await reconstructGram(start, { model, dataset, preprocessing: settings }, { samples: network.samples, ...own }, { executor }));
+      const seconds = own ? (performance.now() - begun) / 1000 : calibrated;
+      const processor = own ? (cpu() - used).toFixed(1) : "";
       const { float, top1, agreement } = await accuracy(done?.quantized ?? start, network, model, settings);
       const moved = done
         ? `${(100 * (done.layers.reduce((sum, layer) => sum + layer.moved, 0) / done.layers.reduce((sum, layer) => sum + layer.elements, 0))).toFixed(1)} %`

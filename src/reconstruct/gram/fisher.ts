@@ -7,15 +7,18 @@ import { logSoftmax } from "../objectives.ts";
 import { extended } from "./gather.ts";
 import type { LayerView } from "./layer.ts";
 
+/** Of the answers' softmax: at 1 a network that is sure of its samples says of few of them what would change its mind. */
+export const answerTemperature = 4;
+
 /**
- * A gradient at the answer whose outer product is, in the mean over the signs, the Fisher matrix diag(p) − p pᵀ of p = softmax(logits):
+ * A gradient at the answer whose outer product is, in the mean over the signs, the Fisher matrix diag(p) − p pᵀ of p = softmax(logits / T):
  * v = √p ∘ ε − p · (√p · ε) with ε = ±1. A class drawn from p has the same mean, but for sure answers hardly ever says anything.
  *
  * @param logits of one sample
  * @param sign   ε of a class
  */
-export function fisherDraw(logits: ArrayLike<number>, sign: (k: number) => 1 | -1): Float32Array {
-  const p = logSoftmax(logits, logits.length, 1).map(exp);
+export function fisherDraw(logits: ArrayLike<number>, temperature: number, sign: (k: number) => 1 | -1): Float32Array {
+  const p = logSoftmax(logits, logits.length, temperature).map(exp);
   const signed = p.map((share, k) => sign(k) * Math.sqrt(share));
   const sum = signed.reduce((total, v) => total + v, 0);
   return Float32Array.from(signed, (v, k) => v - p[k]! * sum);

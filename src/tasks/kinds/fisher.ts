@@ -4,7 +4,7 @@ import { prepare } from "../../graph/prepare.ts";
 import { readModel } from "../../onnx/read.ts";
 import type { Graph } from "../../graph/types.ts";
 import { sizeOf } from "../../ops/strided.ts";
-import { fisherDraw, outputsView } from "../../reconstruct/gram/fisher.ts";
+import { answerTemperature, fisherDraw, outputsView } from "../../reconstruct/gram/fisher.ts";
 import { Gatherer } from "../../reconstruct/gram/gather.ts";
 import { layerView } from "../../reconstruct/gram/layer.ts";
 import { randomWord, streamOf } from "../../reconstruct/random.ts";
@@ -58,7 +58,7 @@ export const fisher: TaskKind = {
       for (let i = 0; i < count; i++, number++) {
         const logits = (data as Float32Array).subarray(i * classes, (i + 1) * classes);
         const stream = streamOf(seed, purpose, number);
-        const draw = fisherDraw(logits, (k) => (randomWord(stream, k) & 1 ? 1 : -1));
+        const draw = fisherDraw(logits, answerTemperature, (k) => (randomWord(stream, k) & 1 ? 1 : -1));
         gradient.set(draw, i * classes);
       }
       engine.backward(new Map([[answer, { dtype: "float32", dims, data: gradient }]]), new Map(), {

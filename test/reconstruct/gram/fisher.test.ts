@@ -5,7 +5,7 @@ import { prepare } from "../../../src/graph/prepare.ts";
 import type { Tensor } from "../../../src/graph/types.ts";
 import { readModel } from "../../../src/onnx/read.ts";
 import { writeModel } from "../../../src/onnx/write.ts";
-import { fisherDraw, outputWeights } from "../../../src/reconstruct/gram/fisher.ts";
+import { answerTemperature, fisherDraw, outputWeights } from "../../../src/reconstruct/gram/fisher.ts";
 import { extended } from "../../../src/reconstruct/gram/gather.ts";
 import { layerView } from "../../../src/reconstruct/gram/layer.ts";
 import { randomWord, streamOf } from "../../../src/reconstruct/random.ts";
@@ -18,13 +18,13 @@ test("the mean over all signs of a draw's products is diag(p) − p pᵀ", () =>
     [0.3, -1, 2, 0.5],
     [30, 0, -2, 1],
   ]) {
-    const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
-    const p = logits.map((logit) => Math.exp(logit) / total);
+    const total = logits.reduce((sum, logit) => sum + Math.exp(logit / 2), 0);
+    const p = logits.map((logit) => Math.exp(logit / 2) / total);
     for (let i = 0; i < 4; i++) {
       for (let j = 0; j < 4; j++) {
         let sum = 0;
         for (let signs = 0; signs < 16; signs++) {
-          const v = fisherDraw(logits, (k) => ((signs >> k) & 1 ? 1 : -1));
+          const v = fisherDraw(logits, 2, (k) => ((signs >> k) & 1 ? 1 : -1));
           sum += (v[i]! * v[j]!) / 16;
         }
         const expected = (i === j ? p[i]! : 0) - p[i]! * p[j]!;
@@ -96,7 +96,7 @@ test("sums of gradients' products are those of samples run one by one", async ()
     const input: Tensor = { dtype: "float32", dims: [1, 3, 6, 6], data: values(sample) };
     const logits = engine.read(engine.forward(new Map([["x", input]])).get("y")!).data as Float32Array;
     const stream = streamOf(seed, 0xf15e, sample);
-    const data = fisherDraw(logits, (k) => (randomWord(stream, k) & 1 ? 1 : -1));
+    const data = fisherDraw(logits, answerTemperature, (k) => (randomWord(stream, k) & 1 ? 1 : -1));
     engine.backward(new Map([["y", { dtype: "float32", dims: [1, 5], data }]]), new Map(), {
       taps: new Set(outputs.keys()),
       tap(name, value) {
