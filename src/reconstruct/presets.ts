@@ -28,10 +28,10 @@ const float = { kind: "float" } as const;
 const whole: NetworkMethod = {
   budget: 300,
   batch: 16,
-  rates: { codes: 3e-3, scales: 1e-3, biases: 5e-3, steps: 2e-3 },
+  rates: { codes: 6e-3, scales: 1e-3, biases: 5e-3, steps: 4e-3 },
   temperature: 4,
   featureWeight: 1,
-  mix: 0.5,
+  mix: 0.7,
 };
 
 /** No step of learning. */

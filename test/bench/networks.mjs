@@ -1,5 +1,12 @@
 // The networks of the accuracy table: where they and their data lie, how samples are prepared, and what is asked of them.
 
+/** A row's flags as the fields of `readPreprocessing`. */
+export function flagFields(flags) {
+  const fields = {};
+  for (let i = 0; i < flags.length; i += 2) fields[flags[i].slice(2)] = flags[i] === "--scale" ? Number(flags[i + 1]) : flags[i + 1];
+  return fields;
+}
+
 /** @param data folder of the networks and their data */
 export function networks(data) {
   const fashion = {

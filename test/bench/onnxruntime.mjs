@@ -13,7 +13,7 @@ import { toQdq } from "../../dist/src/onnx/qdq.js";
 import { writeModel } from "../../dist/src/onnx/write.js";
 import { quantize } from "../../dist/src/quantize.js";
 import { createSession } from "../../dist/src/runtime/index.js";
-import { networks } from "./networks.mjs";
+import { flagFields, networks } from "./networks.mjs";
 import { Agreement, layersOf, loadRuntime, openOptimized, runOn, signed, withCodes } from "./peers/onnxruntime.mjs";
 
 const data = process.env.HALFTONE_DATA;
@@ -24,12 +24,6 @@ if (!runtime) throw new Error("onnxruntime-node is not installed: npm ci --prefi
 const calibration = 256;
 const forced = 8;
 const compared = 500;
-
-function flagsOf(list) {
-  const flags = {};
-  for (let i = 0; i < list.length; i += 2) flags[list[i].slice(2)] = list[i] === "--scale" ? Number(list[i + 1]) : list[i + 1];
-  return flags;
-}
 
 const best = (logits) => logits.reduce((at, x, i) => (x > logits[at] ? i : at), 0);
 
@@ -107,7 +101,7 @@ for (const row of networks(data)) {
   if (seen.has(name) || (wanted.length && !wanted.some((prefix) => name.startsWith(prefix)))) continue;
   seen.add(name);
   const dataset = await openData(`${data}/${row.data}`);
-  const preprocessing = await readPreprocessing(flagsOf(row.flags), dataset);
+  const preprocessing = await readPreprocessing(flagFields(row.flags), dataset);
   const test = await openData(
     row.test
       .split(",")
