@@ -9,6 +9,7 @@ import { outputWeights } from "./reconstruct/gram/fisher.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import { type LayerView, layerViews } from "./reconstruct/gram/layer.ts";
 import { affordablePasses, depths, type Pass, passesOf } from "./reconstruct/gram/passes.ts";
+import { joined, piecesOf } from "./reconstruct/gram/pieces.ts";
 import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
 import type { PartReport } from "./reconstruct/reconstruct.ts";
 import { State } from "./reconstruct/gram/state.ts";
@@ -157,20 +158,29 @@ async function reconstructLayers(
       const weightsOf = weighted;
       const sums = await gatherSums(run(first + p), pass.layers, inputs === "float" ? undefined : state.twin());
       const saved: Promise<void>[] = [];
+      /** Of the layer at hand: results come in order. */
+      let pieces: RoundResult[] = [];
+      const tasks: { readonly layer: number; readonly last: boolean }[] = [];
       await executor.run<RoundResult>(
         (function* (): Generator<Task> {
           for (const i of missing) {
             const view = pass.layers[i]!;
             const { name } = view.node;
             const seen = aimed(pass, view, sums.get(name)!);
-            const payload = state.inputOf(view, seen, weightsOf.get(name), inputs === "quantized", !keepBias, method);
-            yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${name}'` };
+            const rows = piecesOf(state.inputOf(view, seen, weightsOf.get(name), inputs === "quantized", !keepBias, method));
+            for (const [k, payload] of rows.entries()) {
+              tasks.push({ layer: i, last: k === rows.length - 1 });
+              yield { kind: "gramRound", options: {}, shared: [], payload, label: `rounding of '${name}'` };
+            }
           }
         })(),
         (result, k) => {
-          const i = missing[k]!;
-          results[i] = result;
-          saved.push(settled.save(before + i, result));
+          pieces.push(result);
+          const { layer, last } = tasks[k]!;
+          if (!last) return;
+          results[layer] = joined(pieces);
+          pieces = [];
+          saved.push(settled.save(before + layer, results[layer]));
           settle();
         },
         { signal: work.signal },

@@ -73,6 +73,9 @@ export interface RoundResult {
   readonly damping: number;
   /** ‖W* − W‖ / ‖W‖: above 0.2 there are too few samples. 0 without a quantized prefix. */
   readonly drift: number;
+  /** The squared output of the layer, and ‖W‖²: what the shares above are of. */
+  readonly signal: number;
+  readonly norm: number;
 }
 
 /** @param breathe called between groups */
@@ -96,7 +99,8 @@ export async function roundLayer(algebra: Algebra, input: RoundInput, breathe: (
   }
   const { before, after, signal, moved, damping, drift, norm } = total;
   const share = (error: number): number => (signal > 0 ? error / signal : 0);
-  return { levels, bias, before: share(before), after: share(after), moved, damping, drift: norm > 0 ? Math.sqrt(drift / norm) : 0 };
+  const drifted = norm > 0 ? Math.sqrt(drift / norm) : 0;
+  return { levels, bias, before: share(before), after: share(after), moved, damping, drift: drifted, signal, norm };
 }
 
 type Totals = Record<"before" | "after" | "signal" | "moved" | "damping" | "drift" | "norm", number>;

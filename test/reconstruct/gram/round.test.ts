@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Algebra, padded4 } from "../../../src/reconstruct/gram/algebra.ts";
+import { joined, piecesOf } from "../../../src/reconstruct/gram/pieces.ts";
 import { type RoundInput, roundLayer } from "../../../src/reconstruct/gram/round.ts";
 import { random } from "../../graph/build.ts";
 
@@ -39,4 +40,34 @@ test("a layer's codes do not depend on what its workspace was used for before", 
     expect(fresh.moved).toBeGreaterThan(0);
     expect(await roundLayer(used, input)).toEqual(fresh);
   }
+});
+
+test("a layer in pieces has the codes and the report of the whole", async () => {
+  const [rows, columns] = [101, 24];
+  const plain = layer(rows, columns);
+  const ld = padded4(columns + 1);
+  const next = random(3);
+  const outputs = Float64Array.from({ length: padded4(rows + 1) * ld }, () => 40 * next());
+  // Σ (y, 1)(x̂, 1)ᵀ: the last row is that of the inputs.
+  for (let j = 0; j <= columns; j++) outputs[rows * ld + j] = plain.sums.inputs[j * ld + columns]!;
+  const method = { ...plain.method, start: "adaround", sweeps: 0, iterations: 50, rate: 1e-2, lambda: 0.01 } as const;
+  for (const free of [true, false]) {
+    const input: RoundInput = { ...plain, sums: { ...plain.sums, outputs }, bias: Float64Array.from({ length: rows }, next), free, method };
+    const algebra = await Algebra.create();
+    const whole = await roundLayer(algebra, input);
+    const pieces = piecesOf(input, (rows * columns * columns * 50) / 3);
+    expect(pieces.map((piece) => piece.rows)).toEqual([33, 34, 34]);
+    const results = [];
+    for (const piece of pieces) results.push(await roundLayer(algebra, piece));
+    const { levels, bias, moved, damping, ...shares } = joined(results);
+    expect({ levels, bias, moved, damping }).toEqual({
+      levels: whole.levels,
+      bias: whole.bias,
+      moved: whole.moved,
+      damping: whole.damping,
+    });
+    for (const [key, value] of Object.entries(shares)) expect(Math.abs(value / whole[key as keyof typeof shares] - 1)).toBeLessThan(1e-12);
+  }
+  expect(piecesOf(plain)).toEqual([plain]);
+  expect(piecesOf({ ...plain, method, outputWeights: new Float64Array(rows * rows) }, 1)).toHaveLength(1);
 });
