@@ -3,7 +3,7 @@ import type { DataCard, Role } from "../protocol.ts";
 import { bench, busy, drop, ready } from "../state.ts";
 import { Bitmap } from "./bitmap.tsx";
 import { chosenFiles } from "./dropped.ts";
-import { bytes, count } from "./format.ts";
+import { bytes, count, counted } from "./format.ts";
 import { Preparation } from "./preparation.tsx";
 
 export function Files() {
@@ -71,7 +71,7 @@ function Samples({ title, into, data, missing }: { title: string; into: Role; da
         ))}
       </div>
       <p class="facts">
-        {data ? `${count(data.length)} samples, ${data.labelled ? "labelled" : "no labels"}` : bench.value ? missing : "\u00a0"}
+        {data ? `${counted(data.length, "sample")}, ${data.labelled ? "labelled" : "no labels"}` : bench.value ? missing : "\u00a0"}
       </p>
     </Slot>
   );
@@ -113,8 +113,8 @@ function Checked() {
   return (
     <p class="check good">
       {top1 === undefined
-        ? `The float network answers ${count(samples)} samples.`
-        : `The float network is right on ${Math.round((top1 * samples) / 100)} of ${samples} samples.`}
+        ? `The float network answers ${counted(samples, "sample")}.`
+        : `The float network is right on ${Math.round((top1 * samples) / 100)} of ${counted(samples, "sample")}.`}
     </p>
   );
 }

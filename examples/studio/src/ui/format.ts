@@ -1,4 +1,6 @@
 export const count = (value: number): string => value.toLocaleString("en-US");
+/** "1 sample", "1,024 samples". */
+export const counted = (value: number, thing: string): string => `${count(value)} ${thing}${value === 1 ? "" : "s"}`;
 
 export const bytes = (value: number): string =>
   value < 1e3 ? `${value} B` : value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(2)} MB`;

@@ -1,6 +1,6 @@
 import type { Product } from "../protocol.ts";
 import { bench, download, outcome } from "../state.ts";
-import { bytes, count, decibels, percent } from "./format.ts";
+import { bytes, counted, decibels, percent } from "./format.ts";
 
 interface Tile {
   readonly title: string;
@@ -55,7 +55,7 @@ function tiles(): readonly Tile[] {
   const done = outcome.value;
   const evaluation = done?.evaluation;
   const floatBytes = bench.value?.model.bytes;
-  const on = done ? `${count(done.evaluation.samples)} ${done.heldBack ? "test" : "calibration"} images` : "\u00a0";
+  const on = done ? counted(done.evaluation.samples, `${done.heldBack ? "test" : "calibration"} image`) : "\u00a0";
   const smaller = done && floatBytes ? `float ${bytes(floatBytes)}, ${(floatBytes / done.planBytes).toFixed(1)}×` : "\u00a0";
   return [
     {
