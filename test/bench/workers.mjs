@@ -13,7 +13,9 @@ const samples = Number(process.argv[2] ?? 192);
 const rounds = 3;
 const leastSpeedUp = { calibrate: 1.8, evaluate: 1.8, reconstruct: 1.5 };
 const dist = new URL("../../dist/src/", import.meta.url);
-const { createExecutor, evaluate, openDataset, quantize, readPreprocessorConfig, readModel, prepare } = await import(new URL("index.js", dist));
+const { createExecutor, evaluate, openDataset, quantize, readPreprocessorConfig, readModel, prepare } = await import(
+  new URL("index.js", dist)
+);
 const [{ calibrate }, { findSites }, { nodeFiles }] = await Promise.all(
   ["calibrate.js", "quantized/sites.js", "cli/files.js"].map((path) => import(new URL(path, dist))),
 );
