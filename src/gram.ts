@@ -69,7 +69,7 @@ const defaultMethod: GramMethod = {
   order: "activation",
   sweeps: 20,
   damping: 0.01,
-  iterations: 1000,
+  iterations: 800,
   rate: 3e-2,
   lambda: 0.01,
 };

@@ -42,7 +42,7 @@ export function passesOf(layers: readonly LayerView[][], count: number): Pass[] 
 }
 
 /** Multiply-adds that all passes together may take through the networks: the time of about a minute on two cores. */
-const passBudget = 1e12;
+const passBudget = 1.2e12;
 const fewestPasses = 4;
 
 /** As many passes as a fixed number of multiply-adds allows, by the sizes of the graph: never by a clock. */
