@@ -1,4 +1,5 @@
 // How well a model does on labelled samples, and how near it is to another one: the same for a float model and an integer program.
+import { joined } from "./data/joined.ts";
 import { checkPreprocessing, defaultPreprocessing } from "./data/preprocess.ts";
 import type { Dataset, Preprocessing } from "./data/types.ts";
 import { HalftoneError } from "./errors.ts";
@@ -86,13 +87,7 @@ export async function evaluate(model: Uint8Array, dataset: Dataset, options: Eva
 export async function answersOf(model: Uint8Array, dataset: Dataset, options: EvaluateOptions = {}): Promise<Float32Array> {
   const parts: Float32Array[] = [];
   await overModels([model], dataset, options, ({ logits }) => void parts.push(logits[0]!));
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return joined(parts, Float32Array);
 }
 
 /** Slices of the samples through all models, handed on in order. */

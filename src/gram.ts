@@ -9,7 +9,7 @@ import { outputWeights } from "./reconstruct/gram/fisher.ts";
 import type { LayerSums } from "./reconstruct/gram/gather.ts";
 import { type LayerView, layerViews } from "./reconstruct/gram/layer.ts";
 import { affordablePasses, depths, type Pass, passesOf } from "./reconstruct/gram/passes.ts";
-import { joined, piecesOf } from "./reconstruct/gram/pieces.ts";
+import { mergedResult, piecesOf } from "./reconstruct/gram/pieces.ts";
 import type { GramMethod, RoundMethod, RoundResult } from "./reconstruct/gram/round.ts";
 import type { PartReport } from "./reconstruct/reconstruct.ts";
 import { State } from "./reconstruct/gram/state.ts";
@@ -178,7 +178,7 @@ async function reconstructLayers(
           pieces.push(result);
           const { layer, last } = tasks[k]!;
           if (!last) return;
-          results[layer] = joined(pieces);
+          results[layer] = mergedResult(pieces);
           pieces = [];
           saved.push(settled.save(before + layer, results[layer]));
           settle();

@@ -1,5 +1,6 @@
 import { Gunzip, Unzlib } from "fflate";
 import { HalftoneError } from "../errors.ts";
+import { joined } from "./joined.ts";
 
 /** Input is pushed in pieces of this size, so that a bomb can overshoot the limit by at most one piece's output (× 1032: 64 MiB). */
 const piece = 1 << 16;
@@ -47,11 +48,5 @@ function inflate(
     }
     if (length > limit) throw new HalftoneError("DATA_MALFORMED", place, `more than ${limit} bytes when inflated`, `at most ${limit}`);
   }
-  const out = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return out;
+  return joined(chunks, Uint8Array);
 }

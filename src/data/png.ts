@@ -2,6 +2,7 @@ import { convertIndexedToRgb, type DecodedPng, decode } from "fast-png";
 import { HalftoneError } from "../errors.ts";
 import { checkPixels, type Image, toPlanes } from "./image.ts";
 import { unzlib } from "./inflate.ts";
+import { joined } from "./joined.ts";
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** What decides about pixels. Text, colour profiles and transparency are left out unread. */
@@ -40,12 +41,21 @@ export function decodePng(bytes: Uint8Array, place: string): Image {
   const slack = interlaced ? 2 * height + 14 : 0;
   // The decoder has no bound of its own: a stream that could inflate far beyond the picture is measured first.
   if (packed > 1 << 18)
-    unzlib(concat(data.map(({ start, end }) => bytes.subarray(start + 8, end - 4))), place, height * rowBytes * 2 + slack);
+    unzlib(
+      joined(
+        data.map(({ start, end }) => bytes.subarray(start + 8, end - 4)),
+        Uint8Array,
+      ),
+      place,
+      height * rowBytes * 2 + slack,
+    );
 
   let png: DecodedPng;
   let pixels: Uint8Array;
   try {
-    png = decode(concat([bytes.subarray(0, 8), ...chunks.map(({ start, end }) => bytes.subarray(start, end))]), { checkCrc: true });
+    png = decode(joined([bytes.subarray(0, 8), ...chunks.map(({ start, end }) => bytes.subarray(start, end))], Uint8Array), {
+      checkCrc: true,
+    });
     pixels = colour === palette ? convertIndexedToRgb(png) : toBytes(png);
   } catch (error) {
     throw malformed(
@@ -81,16 +91,6 @@ function readChunks(bytes: Uint8Array, malformed: (found: string, expected: stri
     start = end;
   }
   return chunks;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return out;
 }
 
 /** Interleaved samples, one byte each. */

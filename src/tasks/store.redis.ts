@@ -1,3 +1,4 @@
+import { joined } from "../data/joined.ts";
 import type { Store } from "./store.ts";
 
 /** What is asked of a Redis client. */
@@ -34,7 +35,7 @@ export function redisStore(client: RedisClient, prefix: string, size: number = c
         if (!part) return undefined;
         parts.push(part);
       }
-      return joined(parts);
+      return joined(parts, Uint8Array);
     },
     async put(name, bytes) {
       const pieces = Math.ceil(bytes.length / size);
@@ -48,14 +49,4 @@ export function redisStore(client: RedisClient, prefix: string, size: number = c
       return kept.every((found) => found === 1);
     },
   };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

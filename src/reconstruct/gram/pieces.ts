@@ -1,4 +1,5 @@
 // A layer whose rounding takes long, in pieces: rows share their inputs and nothing else, so each piece is a layer of its own.
+import { joined } from "../../data/joined.ts";
 import { extended } from "./gather.ts";
 import type { RoundInput, RoundResult } from "./round.ts";
 
@@ -39,18 +40,22 @@ function outputRows(outputs: Float64Array, { rows, columns, depthwise }: RoundIn
 }
 
 /** The layer's result from those of its pieces, in their order. */
-export function joined(pieces: readonly RoundResult[]): RoundResult {
+export function mergedResult(pieces: readonly RoundResult[]): RoundResult {
   const [only] = pieces;
   if (only && pieces.length === 1) return only;
   const sum = (of: (piece: RoundResult) => number): number => pieces.reduce((total, piece) => total + of(piece), 0);
   const [signal, norm] = [sum((piece) => piece.signal), sum((piece) => piece.norm)];
   const mean = (of: (piece: RoundResult) => number, weight: "signal" | "norm", total: number): number =>
     total > 0 ? sum((piece) => of(piece) * piece[weight]) / total : 0;
-  const concatenated = (of: (piece: RoundResult) => Float64Array): Float64Array =>
-    Float64Array.from(pieces.flatMap((piece) => [...of(piece)]));
   return {
-    levels: concatenated(({ levels }) => levels),
-    bias: concatenated(({ bias }) => bias),
+    levels: joined(
+      pieces.map((piece) => piece.levels),
+      Float64Array,
+    ),
+    bias: joined(
+      pieces.map((piece) => piece.bias),
+      Float64Array,
+    ),
     before: mean(({ before }) => before, "signal", signal),
     after: mean(({ after }) => after, "signal", signal),
     moved: sum(({ moved }) => moved),

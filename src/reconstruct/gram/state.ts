@@ -1,4 +1,5 @@
 // A network between calibration and its last settled layer: codes and biases so far, and what its twin computes with.
+import { joined } from "../../data/joined.ts";
 import type { Tensor } from "../../graph/types.ts";
 import { biasCode, biasScale, largestBias } from "../../quantized/bias.ts";
 import type { ResidualMode } from "../../quantized/fusions.ts";
@@ -39,12 +40,7 @@ export class State {
       return at - values.length;
     };
     const settled = [...this.#settled].map(([node, { weights, bias }]) => ({ node, weights: put(weights), bias: bias && put(bias) }));
-    const numbers = new Float32Array(at);
-    let to = 0;
-    for (const part of parts) {
-      numbers.set(part, to);
-      to += part.length;
-    }
+    const numbers = joined(parts, Float32Array);
     return { options: { sites: this.#sites, settled }, numbers: new Uint8Array(numbers.buffer) };
   }
 

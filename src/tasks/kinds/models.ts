@@ -1,4 +1,5 @@
 import { imageChannels, type ModelInput, modelInput, stackSamples } from "../../data/batch.ts";
+import { joined } from "../../data/joined.ts";
 import type { Preprocessing, Sample } from "../../data/types.ts";
 import { createEngine, type Engine } from "../../engine/index.ts";
 import { HalftoneError } from "../../errors.ts";
@@ -64,7 +65,7 @@ export const openClassifier: Readonly<Record<Arithmetic, Open>> = {
           parts.push((output.data as Float32Array).slice(0, (output.data.length / rows) * (end - start)));
           await context.breathe();
         }
-        return joined(parts);
+        return joined(parts, Float32Array);
       },
     };
   },
@@ -88,7 +89,7 @@ export const openClassifier: Readonly<Record<Arithmetic, Open>> = {
           parts.push(session.run({ [input.name]: feed.data as Float32Array })[output]!.values);
           await context.breathe();
         }
-        return joined(parts);
+        return joined(parts, Float32Array);
       },
     };
   },
@@ -96,14 +97,4 @@ export const openClassifier: Readonly<Record<Arithmetic, Open>> = {
 
 function notLogits(name: string, dims: readonly number[]): HalftoneError {
   return new HalftoneError("SHAPE_MISMATCH", `output '${name}'`, `[${dims.join(", ")}]`, "float32 [samples, classes]");
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return out;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Algebra, padded4 } from "../../../src/reconstruct/gram/algebra.ts";
-import { joined, piecesOf } from "../../../src/reconstruct/gram/pieces.ts";
+import { mergedResult, piecesOf } from "../../../src/reconstruct/gram/pieces.ts";
 import { type RoundInput, roundLayer } from "../../../src/reconstruct/gram/round.ts";
 import { random } from "../../graph/build.ts";
 
@@ -59,7 +59,7 @@ test("a layer in pieces has the codes and the report of the whole", async () => 
     expect(pieces.map((piece) => piece.rows)).toEqual([33, 34, 34]);
     const results = [];
     for (const piece of pieces) results.push(await roundLayer(algebra, piece));
-    const { levels, bias, moved, damping, ...shares } = joined(results);
+    const { levels, bias, moved, damping, ...shares } = mergedResult(results);
     expect({ levels, bias, moved, damping }).toEqual({
       levels: whole.levels,
       bias: whole.bias,
