@@ -167,7 +167,7 @@ export class SampleCache {
   }
 }
 
-/** Values by name, counted by the readers they still have. */
+/** Values by name. Whoever forgets one ends its cache. */
 export class Caches {
   readonly #values = new Map<string, SampleCache>();
 

@@ -19,12 +19,16 @@ const files = sharedFiles();
 export function openShelf(): Shelf | undefined {
   const os = globalThis.process?.getBuiltinModule?.("node:os");
   if (!files || !os) return undefined;
+  let [folder, shelf]: [string?, Shelf?] = [];
   try {
-    const folder = files.mkdtempSync(`${os.tmpdir()}/halftone-`);
-    const shelf = files.openSync(`${folder}/values`, "wx+");
+    folder = files.mkdtempSync(`${os.tmpdir()}/halftone-`);
+    shelf = files.openSync(`${folder}/values`, "wx+");
     files.rmSync(folder, { recursive: true });
     return shelf;
   } catch {
+    // Among others where an open file cannot lose its name.
+    if (shelf !== undefined) files.closeSync(shelf);
+    if (folder !== undefined) files.rmSync(folder, { recursive: true, force: true });
     return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { Caches, SampleCache } from "../../src/reconstruct/cache.ts";
 
@@ -41,7 +42,17 @@ test("a large value that is codes is kept in one byte an element, exactly", () =
   expect(Buffer.compare(Buffer.from(memory.buffer), Buffer.from(data.buffer))).toBe(0);
 });
 
-test("beyond 128 MiB in few bits a value lies in a file without a name, which other threads read too", () => {
+/** What another thread reads from an open file of this one. */
+const readElsewhere = (file: number, position: number, length: number): Promise<Uint8Array> =>
+  new Promise((resolve, reject) => {
+    const code = `const { parentPort, workerData: { file, position, length } } = require("node:worker_threads");
+      const bytes = new Uint8Array(length);
+      require("node:fs").readSync(file, bytes, 0, length, position);
+      parentPort.postMessage(bytes);`;
+    new Worker(code, { eval: true, workerData: { file, position, length } }).on("message", resolve).on("error", reject);
+  });
+
+test("beyond 128 MiB in few bits a value lies in a file without a name, which other threads read too", async () => {
   const size = 1 << 20;
   const cache = new SampleCache(130, undefined, { step: 0.5, low: 0 });
   const row = Float32Array.from({ length: size }, (_, i) => (i % 256) / 2);
@@ -57,6 +68,8 @@ test("beyond 128 MiB in few bits a value lies in a file without a name, which ot
   SampleCache.of(structuredClone(cache.data)).gather([77, 129], 0, memory);
   const expected = Float32Array.from({ length: 2 * size }, (_, i) => (row[i % size]! + (i < size ? 77 : 129) / 2) % 128);
   expect(Buffer.compare(Buffer.from(memory.buffer), Buffer.from(expected.buffer))).toBe(0);
+  const { shelf } = (rows as { place: { shelf: number } }).place;
+  expect(await readElsewhere(shelf, 129 * size + 5, 4)).toEqual(Uint8Array.from([134, 135, 136, 137]));
   cache.release();
   cache.release();
   expect(() => cache.data).toThrow("written before it is read");
