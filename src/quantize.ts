@@ -93,8 +93,10 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const equalized = { ...input, model };
   if (!network) return roundParts(nearest, equalized, chosen, method, source, work);
   const passes = Math.min(nearest.weights.size, affordablePasses(graph, layerViews(graph, nearest.weights), samples));
-  const plan = planOf(network.budget, workOf(graph), samples, network.batch, passes);
-  const rounded = await roundParts(nearest, equalized, { ...chosen, learning: {}, samples: plan.samples }, method, source, work);
+  // Forward and back, as much work as three passes forward.
+  const before = method.gram?.outputs === "fisher" ? 3 : 0;
+  const plan = planOf(network.budget, workOf(graph), samples, network.batch, before + passes);
+  const rounded = await roundParts(nearest, equalized, { ...chosen, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
   return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
@@ -136,10 +138,8 @@ async function roundParts(
   work: QuantizeWork,
 ): Promise<Quantized> {
   if (method.gram) {
-    const { samples, residual, learning, seed } = chosen;
-    const { iterations, rate, lambda } = { ...method.gram, ...learning };
-    const cells = { ...method.gram, iterations, rate, lambda };
-    const { quantized } = await reconstructGram(nearest, input, { ...cells, samples, residual, seed }, work);
+    const { samples, residual, seed } = chosen;
+    const { quantized } = await reconstructGram(nearest, input, { ...method.gram, samples, residual, seed }, work);
     return quantized;
   }
   if (method.parametrization === "nearest") return nearest;

@@ -105,7 +105,8 @@ function exchanged(row: Method, cells: LearningOptions, floatActivations: boolea
       ...defined({ iterations, batch, optimizer, rate, course, lambda }),
       temperature: warmUp === undefined ? schedule.temperature : { ...schedule.temperature, warm: warmUp },
     },
-    gram: row.gram && { ...row.gram, ...defined({ outputs: outputWeights }) },
+    // Where a network is learned after the codes, steps and rates are those of the network.
+    gram: row.gram && { ...row.gram, ...defined({ outputs: outputWeights, ...(row.network ? {} : { iterations, rate, lambda }) }) },
     network: row.network && { ...row.network, ...defined({ budget, iterations, batch }) },
     inputKeep: floatActivations ? 1 : (keep ?? row.inputKeep),
     activations:
