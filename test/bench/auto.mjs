@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { openData, readPreprocessing } from "../../dist/src/cli/data-flags.js";
 import { parseDuration } from "../../dist/src/cli/terminal.js";
 import { createExecutor, evaluate, hardenedGraph, lower, quantize, writeModel, writePlan } from "../../dist/src/index.js";
-import { flagFields, networks } from "./networks.mjs";
+import { accuracyOn, openNetwork } from "./networks.mjs";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -53,27 +53,16 @@ const read = () =>
         .filter(Boolean)
         .map((line) => JSON.parse(line))
     : [];
-const open = (path) =>
-  openData(
-    path
-      .split(",")
-      .map((part) => `${data}/${part}`)
-      .join(","),
-    0,
-  );
-
 /** The first 1,024 samples: what the other methods' tables are calibrated on. */
 function calibration(whole) {
   return { name: whole.name, length: Math.min(1024, whole.length), labelled: false, read: (start, end) => whole.read(start, end) };
 }
 
 async function measure(name, setting, seed, executor) {
-  const rows = networks(data).filter(({ name: own, model }) => own === name || model === name);
+  const network = await openNetwork(data, name, { openData, readPreprocessing });
+  const { model, preprocessing } = network;
   const [, weights, activations, tensor] = /^(\d)\/(\d|f)(t?)$/.exec(setting);
   const float = activations === "f";
-  const model = new Uint8Array(readFileSync(`${data}/${name}/model.onnx`));
-  const whole = await open(rows[0].data);
-  const preprocessing = await readPreprocessing(flagFields(rows[0].flags), whole);
   const [begun, used] = [performance.now(), process.cpuUsage()];
   const options = {
     method: flags.method,
@@ -85,23 +74,14 @@ async function measure(name, setting, seed, executor) {
     samples: 1024,
     seed,
   };
-  const dataset = calibration(whole);
+  const dataset = calibration(network.dataset);
   const quantized = await quantize({ model, name, dataset, preprocessing }, options, { executor });
   const { user, system } = process.cpuUsage(used);
   const seconds = Math.round((performance.now() - begun) / 1000);
   const candidate = float ? writeModel(hardenedGraph(quantized)) : await writePlan(lower(quantized));
-  let [agreement, samples] = [0, 0];
-  const results = [];
-  for (const { test } of rows) {
-    const result = await evaluate(candidate, await open(test), { against: model, preprocessing, executor });
-    agreement += result.agreement * result.samples;
-    samples += result.samples;
-    results.push(result);
-  }
-  const [{ top1, against }] = results;
+  const { agreement, top1, float: own } = await accuracyOn(network, candidate, evaluate, { executor });
   const row = { network: name, setting, seed, method: flags.method, budget: effort };
-  const outcome = { agreement: agreement / samples, top1, float: against.top1 };
-  return { ...row, ...outcome, seconds, cpu: Math.round((user + system) / 1e6) };
+  return { ...row, agreement, top1, float: own, seconds, cpu: Math.round((user + system) / 1e6) };
 }
 
 const wanted = (name, setting) =>

@@ -1,7 +1,36 @@
 // The networks of the accuracy table: where they and their data lie, how samples are prepared, and what is asked of them.
+import { readFileSync } from "node:fs";
+
+/**
+ * A network of the table with all that belongs to it; tests in the order of their rows.
+ *
+ * @param library openData and readPreprocessing, of whichever build is measured
+ */
+export async function openNetwork(data, name, { openData, readPreprocessing }) {
+  const rows = networks(data).filter((row) => (row.model ?? row.name) === name);
+  if (rows.length === 0) throw new Error(`${name} is not in the table of networks.mjs`);
+  const paths = (list) =>
+    list
+      .split(",")
+      .map((path) => `${data}/${path}`)
+      .join(",");
+  const dataset = await openData(paths(rows[0].data), 0);
+  const preprocessing = await readPreprocessing(flagFields(rows[0].flags), dataset);
+  const tests = await Promise.all(rows.map(({ test }) => openData(paths(test), 0)));
+  return { name, model: new Uint8Array(readFileSync(`${data}/${name}/model.onnx`)), dataset, preprocessing, tests };
+}
+
+/** Agreement with the float network over all tests, top-1 of both on the first, and what `evaluate` says of each. */
+export async function accuracyOn({ model, preprocessing, tests }, candidate, evaluate, options) {
+  const results = [];
+  for (const test of tests) results.push(await evaluate(candidate, test, { against: model, preprocessing, ...options }));
+  const samples = results.reduce((sum, each) => sum + each.samples, 0);
+  const agreement = results.reduce((sum, each) => sum + each.agreement * each.samples, 0) / samples;
+  return { agreement, top1: results[0].top1, float: results[0].against.top1, samples, results };
+}
 
 /** A row's flags as the fields of `readPreprocessing`. */
-export function flagFields(flags) {
+function flagFields(flags) {
   const fields = {};
   for (let i = 0; i < flags.length; i += 2) fields[flags[i].slice(2)] = flags[i] === "--scale" ? Number(flags[i + 1]) : flags[i + 1];
   return fields;

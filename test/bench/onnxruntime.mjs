@@ -3,7 +3,6 @@
 // (after npm run build and npm ci --prefix test/bench/peers --ignore-scripts)
 // equal codes: every layer of a plan lowered with `residual: codes`, fed with the codes that ONNX Runtime's layer was fed with.
 // agreement: answers of the `wide` plan beside those of ONNX Runtime; of the QDQ file in our float engine where there is no plan.
-import { readFileSync } from "node:fs";
 import { openData, readPreprocessing } from "../../dist/src/cli/data-flags.js";
 import { decodeSample } from "../../dist/src/data/preprocess.js";
 import { createEngine } from "../../dist/src/engine/index.js";
@@ -13,7 +12,7 @@ import { toQdq } from "../../dist/src/onnx/qdq.js";
 import { writeModel } from "../../dist/src/onnx/write.js";
 import { quantize } from "../../dist/src/quantize.js";
 import { createSession } from "../../dist/src/runtime/index.js";
-import { flagFields, networks } from "./networks.mjs";
+import { networks, openNetwork } from "./networks.mjs";
 import { Agreement, layersOf, loadRuntime, openOptimized, runOn, signed, withCodes } from "./peers/onnxruntime.mjs";
 
 const data = process.env.HALFTONE_DATA;
@@ -100,15 +99,8 @@ for (const row of networks(data)) {
   const name = row.model ?? row.name;
   if (seen.has(name) || (wanted.length && !wanted.some((prefix) => name.startsWith(prefix)))) continue;
   seen.add(name);
-  const dataset = await openData(`${data}/${row.data}`);
-  const preprocessing = await readPreprocessing(flagFields(row.flags), dataset);
-  const test = await openData(
-    row.test
-      .split(",")
-      .map((part) => `${data}/${part}`)
-      .join(","),
-  );
-  const model = new Uint8Array(readFileSync(`${data}/${name}/model.onnx`));
+  const { model, dataset, preprocessing, tests } = await openNetwork(data, name, { openData, readPreprocessing });
+  const [test] = tests;
   const quantized = await quantize({ model, name, dataset, preprocessing }, { samples: calibration });
   const qdq = toQdq(quantized);
   const { session, counts } = await openOptimized(runtime, writeModel(qdq), ModelProtoSchema);

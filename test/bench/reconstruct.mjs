@@ -2,8 +2,8 @@
 //   HALFTONE_DATA=… node test/bench/reconstruct.mjs METHOD WEIGHTS/ACTIVATIONS [--network cifar10/resnet20] [--iterations 500] [--rate 1e-3]
 //     [--seed 1005] [--samples 1024] [--scale-rate 4e-5] [--scope block] [--limit 2000]
 // ACTIVATIONS "f" leaves activations in float: the hardened codes are then measured in the float engine.
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { accuracyOn, openNetwork } from "./networks.mjs";
 import "./typescript.mjs";
 
 const from = (path) => import(new URL(`../../src/${path}`, import.meta.url));
@@ -28,31 +28,6 @@ const { values, positionals } = parseArgs({
     limit: { type: "string" },
   },
 });
-const root = `${process.env.HALFTONE_DATA}/`;
-const imagenet = {
-  data: "imagenet/calib_512",
-  tests: ["imagenet/val_650"],
-  flags: { preprocess: `${root}${values.network}/preprocessor_config.json` },
-};
-const networks = {
-  cifar10: {
-    data: "cifar10/train_2048.bin",
-    tests: ["cifar10/test_first1017.bin", "cifar10/test_jpeg_1017_4999.bin"],
-    flags: { mean: "0.485,0.456,0.406", std: "0.229,0.224,0.225" },
-  },
-  fashion: {
-    data: "fashion/train_1024-images-idx3-ubyte.gz",
-    tests: ["fashion/test_0_4999-images-idx3-ubyte.gz,fashion/test_0_4999-labels-idx1-ubyte.gz"],
-    flags: { mean: "0.2860", std: "0.3530" },
-  },
-  kws: {
-    data: "kws/x_calib_int8.npy",
-    tests: ["kws/x_test_int8.npy,kws/y_test.npy"],
-    flags: { scale: 0.5847029089927673, mean: "48.53034144639969", std: "1" },
-  },
-  imagenet,
-};
-const { data, tests, flags } = networks[values.network.split("/")[0]];
 const [name, bits] = positionals;
 const [weights, activations] = bits.split("/");
 const float = activations === "f";
@@ -65,17 +40,8 @@ const learning = {
   scope: values.scope,
 };
 
-const model = new Uint8Array(readFileSync(`${root}${values.network}/model.onnx`));
-const open = (path) =>
-  openData(
-    path
-      .split(",")
-      .map((part) => root + part)
-      .join(","),
-    0,
-  );
-const whole = await open(data);
-const preprocessing = await readPreprocessing(flags, whole);
+const network = await openNetwork(process.env.HALFTONE_DATA, values.network, { openData, readPreprocessing });
+const { model, preprocessing, dataset: whole } = network;
 const count = Math.min(Number(values.samples), whole.length);
 const dataset = { ...whole, name: whole.name, labelled: whole.labelled, length: count, read: (a, b) => whole.read(a, b) };
 const cpu = process.cpuUsage();
@@ -111,13 +77,10 @@ const { user, system } = process.cpuUsage(cpu);
 console.log(`quantize: CPU ${((user + system) / 1e6).toFixed(1)} s, peak ${Math.round(process.resourceUsage().maxRSS / 1024)} MB`);
 
 const candidate = float ? writeModel(hardenedGraph(quantized)) : await writePlan(lower(quantized));
-let [agree, total] = [0, 0];
-const line = [];
-for (const path of tests) {
-  const test = await open(path);
-  const result = await evaluate(candidate, test, { against: model, preprocessing, limit: values.limit && Number(values.limit) });
-  agree += (result.agreement / 100) * result.samples;
-  total += result.samples;
-  line.push(`top-1 ${result.top1} of ${result.against.top1} on ${result.samples}, logits ${result.logitSqnrDb.toFixed(1)} dB`);
-}
-console.log(`${values.network} ${name} ${bits} ${JSON.stringify(learning)}: agree ${Math.round(agree)} of ${total}; ${line.join("; ")}`);
+const { agreement, samples, results } = await accuracyOn(network, candidate, evaluate, { limit: number(values.limit) });
+const line = results.map(
+  (each) => `top-1 ${each.top1} of ${each.against.top1} on ${each.samples}, logits ${each.logitSqnrDb.toFixed(1)} dB`,
+);
+console.log(
+  `${values.network} ${name} ${bits} ${JSON.stringify(learning)}: agree ${Math.round((agreement / 100) * samples)} of ${samples}; ${line.join("; ")}`,
+);
