@@ -34,7 +34,7 @@ export const workerCommand: Command<CommandContext> = buildCommand<WorkerFlags>(
       "",
       "Examples:",
       "  halftone worker --queue redis://10.0.0.7:6379",
-      "  halftone worker --queue rediss://user:password@queue.example.org --workers 8 --blobs /mnt/shared/blobs",
+      "  halftone worker --queue rediss://user:password@queue.example.org --workers 8 --blobs /mnt/blobs",
     ].join("\n"),
   },
 });
