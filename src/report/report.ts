@@ -65,7 +65,9 @@ async function comparison({ quantized, model, dataset, preprocessing, signal }: 
       ),
       section(
         "Samples",
-        "Where the two answers differ comes first.",
+        samples.some(({ float, integer }) => float !== integer)
+          ? `Of the first ${raws.length} samples; those on which the two answers differ come first.`
+          : `The two answers are the same on each of the first ${raws.length} samples.`,
         `<div class="samples">${samples.map((s) => sampleHtml(s, quantized.provenance.labels)).join("")}</div>`,
       ),
       section("Layers", "", layerTable(rows)),
