@@ -77,6 +77,115 @@ export function gemm(
 }
 
 /**
+ * The same for rows of few codes and small weights, two rows a lane: a lane is x + 4096 (y − 8), x and y the codes of rows m and m + 4
+ * above the least one, so one product serves both. Its low 12 bits hold Σ w x modulo 4096; they are looked at so often that it moves by
+ * less than half of that from one look to the next, and what is left at the end is Σ w (y − 8).
+ *
+ * @param a        int16[⌈rows / 8⌉][…pairs][4][2], from widenPairs; eightPitch bytes between eights
+ * @param every    pairs from look to look: every · 2 · 15 · max |w| < 2048
+ * @param pairs    pairs · 2 · 8 · max |w| < 2¹⁹
+ * @param wide     32 · pairs bytes of scratch
+ * @param looks    256 bytes of scratch
+ * @param lowBias  int32[panels][8], of rows m: bias + Σₖ least · w
+ * @param highBias of rows m + 4: bias + Σₖ (least + 8) · w
+ * @param acc      int32[panels][rows, rounded up to 8][8]
+ */
+export function gemmPairs(
+  a: usize,
+  eightPitch: i32,
+  rows: i32,
+  w: usize,
+  pairs: i32,
+  every: i32,
+  wide: usize,
+  looks: usize,
+  lowBias: usize,
+  highBias: usize,
+  acc: usize,
+  panelPitch: i32,
+  panels: i32,
+): void {
+  const end = wide + (pairs << 5);
+  const stride: usize = every << 5;
+  const zero = i32x4.splat(0);
+  for (let n = 0; n < panels; n++, lowBias += 32, highBias += 32, acc += panelPitch) {
+    for (let p = wide; p < end; p += 32, w += 16) {
+      v128.store(p, v128.load8x8_s(w));
+      v128.store(p, v128.load8x8_s(w, 8), 16);
+    }
+    let eight = a;
+    let to = acc;
+    for (let m = 0; m < rows; m += 8, eight += eightPitch, to += 256) {
+      for (let i: usize = 0; i < 128; i += 16) {
+        v128.store(looks + i, zero);
+        v128.store(looks + i, zero, 128);
+      }
+      let c00 = zero;
+      let c01 = zero;
+      let c10 = zero;
+      let c11 = zero;
+      let c20 = zero;
+      let c21 = zero;
+      let c30 = zero;
+      let c31 = zero;
+      let x = eight;
+      let p = wide;
+      do {
+        const stop = min(p + stride, end);
+        do {
+          const w0 = v128.load(p);
+          const w1 = v128.load(p, 16);
+          let v = v128.load32_splat(x);
+          c00 = i32x4.add(c00, i32x4.dot_i16x8_s(v, w0));
+          c01 = i32x4.add(c01, i32x4.dot_i16x8_s(v, w1));
+          v = v128.load32_splat(x, 4);
+          c10 = i32x4.add(c10, i32x4.dot_i16x8_s(v, w0));
+          c11 = i32x4.add(c11, i32x4.dot_i16x8_s(v, w1));
+          v = v128.load32_splat(x, 8);
+          c20 = i32x4.add(c20, i32x4.dot_i16x8_s(v, w0));
+          c21 = i32x4.add(c21, i32x4.dot_i16x8_s(v, w1));
+          v = v128.load32_splat(x, 12);
+          c30 = i32x4.add(c30, i32x4.dot_i16x8_s(v, w0));
+          c31 = i32x4.add(c31, i32x4.dot_i16x8_s(v, w1));
+          x += 16;
+          p += 32;
+        } while (p < stop);
+        look(looks, c00);
+        look(looks + 16, c01);
+        look(looks + 32, c10);
+        look(looks + 48, c11);
+        look(looks + 64, c20);
+        look(looks + 80, c21);
+        look(looks + 96, c30);
+        look(looks + 112, c31);
+      } while (p < end);
+      part(to, looks, c00, lowBias, highBias);
+      part(to + 16, looks + 16, c01, lowBias + 16, highBias + 16);
+      part(to + 32, looks + 32, c10, lowBias, highBias);
+      part(to + 48, looks + 48, c11, lowBias + 16, highBias + 16);
+      part(to + 64, looks + 64, c20, lowBias, highBias);
+      part(to + 80, looks + 80, c21, lowBias + 16, highBias + 16);
+      part(to + 96, looks + 96, c30, lowBias, highBias);
+      part(to + 112, looks + 112, c31, lowBias + 16, highBias + 16);
+    }
+  }
+}
+
+/** Adds to the low sum by how much it has moved; `looks` holds it, and 128 bytes further the low bits as they were. */
+function look(looks: usize, c: v128): void {
+  const now = i32x4.shl(c, 20);
+  v128.store(looks, i32x4.add(v128.load(looks), i32x4.shr_s(i32x4.sub(now, v128.load(looks, 128)), 20)));
+  v128.store(looks, now, 128);
+}
+
+/** Rows m and, 128 bytes further, m + 4. */
+function part(to: usize, looks: usize, c: v128, lowBias: usize, highBias: usize): void {
+  const low = v128.load(looks);
+  v128.store(to, i32x4.add(v128.load(lowBias), low));
+  v128.store(to, i32x4.add(v128.load(highBias), i32x4.shr_s(i32x4.sub(c, low), 12)), 128);
+}
+
+/**
  * The same for one row, as `widen` leaves it: four panels share each activation pair.
  *
  * @param a   int16[2 · pairs]

@@ -1,8 +1,8 @@
 // integer.wasm: raw functions over byte addresses in linear memory, without imports and without a floating-point instruction.
-export { gemm, gemv } from "./gemm";
+export { gemm, gemmPairs, gemv } from "./gemm";
 export { decode } from "./codes";
 export { gemvLinear, gemvSums, gemvTable, partialSums } from "./gemvcodes";
-export { border, patches, widen, widenFours } from "./patches";
+export { border, patches, widen, widenFours, widenPairs } from "./patches";
 export { depthwise, depthwise3x3, depthwise3x3Strided } from "./depthwise";
 export { clampCodes, requantizeAny, requantizeEven, requantizeSingle } from "./requantize";
 export { residualAccumulators, residualAny, residualCodes, storeAccumulators } from "./residual";

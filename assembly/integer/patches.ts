@@ -54,6 +54,36 @@ export function widenFours(from: usize, pitch: i32, to: usize, rows: i32, n: i32
 }
 
 /**
+ * The same, two rows a lane, as gemmPairs: rows i and i + 4 of each eight as x + 4096 (y − 8), x and y above `least`. Codes that are not
+ * among the 16 from there are allowed where their weights are 0.
+ *
+ * @param to int16[⌈rows / 8⌉][⌈n / 8⌉ · 4][4][2]; the last row is repeated
+ */
+export function widenPairs(from: usize, pitch: i32, to: usize, rows: i32, n: i32, least: i32): void {
+  const low = i16x8.splat(<i16>least);
+  const high = i16x8.splat(<i16>(least + 8));
+  for (; rows > 0; rows -= 8, from += pitch << 3) {
+    const last = rows - 1;
+    const end = from + n;
+    for (let r = from; r < end; r += 8, to += 64) {
+      storeTransposed(
+        to,
+        twoRows(r, pitch, 0, last, low, high),
+        twoRows(r, pitch, 1, last, low, high),
+        twoRows(r, pitch, 2, last, low, high),
+        twoRows(r, pitch, 3, last, low, high),
+      );
+    }
+  }
+}
+
+function twoRows(from: usize, pitch: i32, row: i32, last: i32, low: v128, high: v128): v128 {
+  const x = v128.load8x8_s(from + min(row, last) * pitch);
+  const y = v128.load8x8_s(from + min(row + 4, last) * pitch);
+  return i16x8.add(i16x8.sub(x, low), i16x8.shl(i16x8.sub(y, high), 12));
+}
+
+/**
  * The window of every output pixel as one row of codes: runs of `run` contiguous codes, kw per window row, kh window rows.
  * All steps in bytes. Rows are written in order, each up to 15 bytes further than its kh · kw · run; reads likewise.
  *

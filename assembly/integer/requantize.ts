@@ -139,8 +139,18 @@ export function saturate(r: i64): i8 {
 
 /** min(max(code, lo), hi) of what an epilogue has written. @param out int8[pixels][pitch], channels of each pixel */
 export function clampCodes(out: usize, pitch: i32, pixels: i32, channels: i32, lo: i32, hi: i32): void {
+  const least = i8x16.splat(<i8>lo);
+  const most = i8x16.splat(<i8>hi);
+  const ofSixteen: usize = channels & ~15;
+  const whole: usize = channels & ~7;
   for (let p = 0; p < pixels; p++, out += pitch) {
-    for (let c = 0; c < channels; c++) store<i8>(out + c, <i8>min(max(<i32>load<i8>(out + c), lo), hi));
+    let at = out;
+    for (const end = out + ofSixteen; at < end; at += 16) v128.store(at, i8x16.min_s(i8x16.max_s(v128.load(at), least), most));
+    if (at < out + whole) {
+      v128.store64_lane(at, i8x16.min_s(i8x16.max_s(v128.load64_zero(at), least), most), 0);
+      at += 8;
+    }
+    for (const end = out + channels; at < end; at++) store<i8>(at, <i8>min(max(<i32>load<i8>(at), lo), hi));
   }
 }
 

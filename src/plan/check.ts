@@ -5,7 +5,7 @@ import { checkConv, checkPool } from "./check-conv.ts";
 import { checkLayernorm, checkMatmul } from "./check-matrices.ts";
 import { checkConstant, checkCopy } from "./check-copy.ts";
 import { checkAdd, checkLookup, checkMul, checkSoftmax } from "./check-elementwise.ts";
-import { Context } from "./context.ts";
+import { Context, type Interval } from "./context.ts";
 import { malformed, show } from "./fields.ts";
 import { checkGolden } from "./golden.ts";
 import { channelsOf, storedBytes } from "./layout.ts";
@@ -134,4 +134,15 @@ export function checkProgram(plan: Plan): void {
   }
   checkLifetimes(plan);
   checkGolden(plan);
+  ranges.set(
+    plan,
+    context.written.map((written) => written?.range),
+  );
+}
+
+const ranges = new WeakMap<Plan, readonly (Interval | undefined)[]>();
+
+/** All codes of a value, padding lanes aside, lie in this interval: what its writer promises, once the plan has been checked. */
+export function codeRange(plan: Plan, value: number): Interval {
+  return ranges.get(plan)?.[value] ?? [-128, 127];
 }

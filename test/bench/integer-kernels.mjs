@@ -9,6 +9,8 @@ import { instantiateBare } from "./rounds.mjs";
 import "./typescript.mjs";
 
 const { packCodes } = await import("../../src/formats/packing.ts");
+const { checkPlan } = await import("../../src/plan/check.ts");
+const { arithmeticVersion, planVersion } = await import("../../src/plan/types.ts");
 const { prepareStep } = await import("../../src/runtime/step.ts");
 
 const { values: options, positionals } = parseArgs({
@@ -43,9 +45,10 @@ async function layer(name, operations, make) {
     arenaBytes = Math.ceil((arenaBytes + h * w * pitch * (type === "int8" ? 1 : 4)) / 16) * 16;
     return list.length - 1;
   };
-  const step = make({ value, tensor });
+  const { few, ...step } = make({ value, tensor });
   const kernels = (await WebAssembly.instantiate(module, {})).exports;
-  const prepared = prepareStep(step, { values: list, tensors, steps: [step], arenaBytes }, kernels);
+  const plan = few ? behindTable(step, { values: list, tensors, arenaBytes }) : { values: list, tensors, steps: [step], arenaBytes };
+  const prepared = prepareStep(step, plan, kernels);
   const at = { constants: 1024, scratch: 1024 + prepared.constantBytes, arena: 1024 + prepared.constantBytes + prepared.scratchBytes };
   kernels.memory.grow(Math.ceil((at.arena + arenaBytes + 64) / 65536));
   const noise = new Uint8Array(kernels.memory.buffer, at.arena, arenaBytes);
@@ -65,6 +68,25 @@ async function layer(name, operations, make) {
   };
 }
 
+/** The plan in which a table writes the step's input: 16 codes, and the plan is checked, so that it is known. */
+function behindTable(step, { values, tensors, arenaBytes }) {
+  const raw = { ...values[step.input], name: "raw", offset: arenaBytes };
+  const table = Int8Array.from({ length: 256 }, (_, i) => i & 15);
+  const lookup = { kernel: "lookup", nodes: [], input: values.length, output: step.input, table: "table", perChannel: false };
+  const plan = {
+    version: planVersion,
+    arithmetic: arithmeticVersion,
+    values: [...values, raw],
+    inputs: [values.length],
+    outputs: [step.output],
+    steps: [lookup, step],
+    arenaBytes: arenaBytes * 2,
+    tensors: new Map([...tensors, ["table", table]]),
+  };
+  checkPlan(plan);
+  return plan;
+}
+
 const noise = (n) => Int8Array.from({ length: n }, (_, i) => ((i * 7919 + (i >> 5) * 31) % 255) - 127);
 
 /** Weights of few bits, by their levels. */
@@ -82,7 +104,14 @@ function coded(tensor, levels, n) {
 }
 
 /** side² outputs of inputs → outputs channels; the usual single rounding, or a residual. */
-function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, residual = false, direct = false, table = "" } = {}) {
+function conv(
+  name,
+  side,
+  inputs,
+  outputs,
+  kernel,
+  { stride = 1, groups = 1, residual = false, direct = false, table = "", few = false } = {},
+) {
   const pad = (kernel - 1) / 2;
   const operations = 2 * side * side * kernel * kernel * (inputs / groups) * outputs;
   return layer(name, operations, ({ value, tensor }) => {
@@ -105,7 +134,7 @@ function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, res
     const count = (outputs * kernel * kernel * inputs) / groups;
     const weights = table ? coded(tensor, tables[table], count) : { weights: tensor(noise(count)) };
     const shape = { window: [kernel, kernel], stride: [stride, stride], dilation: [1, 1], pads: [pad, pad, pad, pad] };
-    return { kernel: "conv", nodes: [], input, output, ...shape, groups, ...weights, bias: row(1000), epilogue, accumulator };
+    return { kernel: "conv", nodes: [], input, output, ...shape, groups, ...weights, bias: row(1000), epilogue, accumulator, few };
   });
 }
 
@@ -152,6 +181,11 @@ const candidates = [
   await conv("direct 3×3 256→256, 14², int4", 14, 256, 256, 3, { direct: true, table: "int4" }),
   await conv("pointwise 96→576, 14², int4", 14, 96, 576, 1, { table: "int4" }),
   await conv("pointwise 320→1280, 7², int4", 7, 320, 1280, 1, { table: "int4" }),
+  await conv("pointwise 96→576, 14², int4, 4-bit codes", 14, 96, 576, 1, { table: "int4", few: true }),
+  await conv("pointwise 576→96, 14²", 14, 576, 96, 1),
+  await conv("pointwise 576→96, 14², int4, 4-bit codes", 14, 576, 96, 1, { table: "int4", few: true }),
+  await conv("pointwise 320→1280, 7², int4, 4-bit codes", 7, 320, 1280, 1, { table: "int4", few: true }),
+  await conv("direct 3×3 256→256, 14², int4, 4-bit codes", 14, 256, 256, 3, { table: "int4", few: true, direct: true }),
   await conv("winograd 128→128, 28², int4", 28, 128, 128, 3, { table: "int4" }),
   await conv("winograd 256→256, 14², int4", 14, 256, 256, 3, { table: "int4" }),
   await conv("winograd 512→512, 7², int4", 7, 512, 512, 3, { table: "int4" }),

@@ -1,4 +1,6 @@
 import { assert } from "../../errors.ts";
+import { codeRange } from "../../plan/check.ts";
+import { type Interval, union } from "../../plan/context.ts";
 import type { ConvStep, Plan } from "../../plan/types.ts";
 import { type CodedWeights, codedWeights, decodedWeights } from "../../plan/weights.ts";
 import type { IntegerKernels } from "../kernels.ts";
@@ -23,6 +25,8 @@ export interface Layer {
   readonly step: ConvStep;
   readonly x: Image;
   readonly y: Image;
+  /** Codes of x, those of the border included. */
+  readonly range: Interval;
   /** int8[O][kh][kw][I / groups] and int32[O] of the whole layer. */
   readonly weights: Int8Array;
   /** The same weights as indices of levels, where the plan has them so. */
@@ -52,7 +56,8 @@ export function prepareConv(original: ConvStep, plan: Plan, kernels: IntegerKern
   const given = { step: original, weights: decodedWeights(plan, original), coded: codedWeights(plan, original) };
   const grouped = isDepthwise(original, x, y) ? given : mergeGroups(given, x, y);
   const { step } = grouped;
-  const whole = { program, kernels, ...grouped, x, y, bias };
+  const range = union(codeRange(plan, original.input), [x.zeroPoint, x.zeroPoint]);
+  const whole = { program, kernels, ...grouped, x, y, range, bias };
   const bound = accumulatorBounds(step, grouped.weights, bias);
   const produce = chooseProducer(step, x, y);
   const groups = produce === depthwise ? 1 : step.groups;

@@ -1,4 +1,4 @@
-import { plus } from "../program.ts";
+import { type Address, plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
 import { type Producer, panelGroup } from "./producer.ts";
@@ -30,14 +30,15 @@ export function direct(layer: Layer): Producer {
 
   const wanted = Math.max(8, Math.min(slicePixels, Math.floor(sliceBytes / rowPitch)));
   const sliceRows = Math.min(rows, Math.max(1, Math.floor(wanted / columns)));
-  const sliceSize = roundUp(sliceRows * columns, 4);
+  const tile = tileOf(layer, inner);
+  const sliceSize = roundUp(sliceRows * columns, tile.rows);
   const holes = tap > layer.inputs || inner % 2 !== 0;
   const store = panelStore(layer, pairs * 16, holes, (source) => packPairs(layer, tap, pairs, source));
   const bias = program.constant(packBias(layer));
+  const multiply = tile.prepare(pairs, bias);
   const codes = pointwise ? undefined : program.scratch(sliceSize * padded);
-  const fours = program.scratch(sliceSize * rowPitch);
+  const tiles = program.scratch((sliceSize / tile.rows) * 4 * rowPitch);
   const single = program.scratch(rowPitch);
-  const wide = program.scratch(pairs * 32);
   return {
     input,
     shape,
@@ -48,7 +49,7 @@ export function direct(layer: Layer): Producer {
     pixelsBefore: (r) => r * columns,
     begin: (frame, r0, r1) => {
       const from = plus(frame.from, layer.firstInput);
-      const tiled = inFours((r1 - r0) * columns);
+      const tiled = inTiles((r1 - r0) * columns, tile);
       if (codes)
         program.call(
           kernels.patches,
@@ -66,25 +67,106 @@ export function direct(layer: Layer): Producer {
           frame.yTap,
         );
       const [image, pitch] = codes ? [codes, padded] : [from, tap];
-      if (tiled > 0) program.call(kernels.widenFours, image, pitch, fours, tiled, inner);
+      if (tiled > 0) tile.widen(image, pitch, tiles, tiled);
       if (tiled < (r1 - r0) * columns) program.call(kernels.widen, plus(image, tiled * pitch), single, inner);
     },
     panels: (_frame, r0, r1, p0, p1, acc) => {
       const pixels = (r1 - r0) * columns;
-      const tiled = inFours(pixels);
+      const tiled = inTiles(pixels, tile);
       const panelPitch = sliceSize * 32;
       for (const { weights, first, count } of store.runs(p0, p1, "call")) {
         const b = plus(bias, first * 32);
         const to = plus(acc, (first - p0) * panelPitch);
-        if (tiled > 0) program.call(kernels.gemm, fours, rowPitch * 4, tiled, weights, pairs, wide, b, to, panelPitch, count);
+        if (tiled > 0) multiply(tiles, rowPitch * 4, tiled, weights, first, to, panelPitch, count);
         if (tiled < pixels) program.call(kernels.gemv, single, weights, pairs, b, plus(to, tiled * 32), panelPitch, count);
       }
     },
   };
 }
 
-/** One row more than fours (a map of 7×7 has 49) is multiplied alone: a tile for it would be three quarters waste. */
-const inFours = (rows: number): number => (rows % 4 === 1 ? rows - 1 : rows);
+/** One row more than tiles (a map of 7×7 has 49) is multiplied alone: a tile for it would be mostly waste. */
+const inTiles = (count: number, { rows }: Tile): number => (count % rows === 1 ? count - 1 : count);
+
+/** How rows are widened and multiplied, several at a time: always 4 lanes of int16. */
+interface Tile {
+  readonly rows: number;
+  widen(from: Address, pitch: number, to: Address, rows: number): void;
+  prepare(pairs: number, bias: Address): Multiply;
+}
+
+/** Writes int32[panels][rows][8] at `acc`, from panels of int8 weights, the first of them number `first` of the layer. */
+type Multiply = (
+  tiles: Address,
+  tilePitch: number,
+  rows: number,
+  weights: Address,
+  first: number,
+  acc: Address,
+  panelPitch: number,
+  panels: number,
+) => void;
+
+/** The tile of a layer whose windows hold `inner` codes. */
+function tileOf(layer: Layer, inner: number): Tile {
+  const every = pairsBetweenLooks(layer, inner);
+  return every === undefined ? fours(layer, inner) : eights(layer, inner, every);
+}
+
+function fours({ program, kernels }: Layer, inner: number): Tile {
+  return {
+    rows: 4,
+    widen: (from, pitch, to, rows) => program.call(kernels.widenFours, from, pitch, to, rows, inner),
+    prepare(pairs, bias) {
+      const wide = program.scratch(pairs * 32);
+      return (tiles, tilePitch, rows, weights, first, acc, panelPitch, panels) =>
+        program.call(kernels.gemm, tiles, tilePitch, rows, weights, pairs, wide, plus(bias, first * 32), acc, panelPitch, panels);
+    },
+  };
+}
+
+/** Two rows a lane, for codes of 4 bits: half as many products. */
+function eights(layer: Layer, inner: number, every: number): Tile {
+  const { program, kernels, range } = layer;
+  const [least] = range;
+  return {
+    rows: 8,
+    widen: (from, pitch, to, rows) => program.call(kernels.widenPairs, from, pitch, to, rows, inner, least),
+    prepare(pairs) {
+      const low = program.constant(shiftedBias(layer, least));
+      const high = program.constant(shiftedBias(layer, least + 8));
+      const wide = program.scratch(pairs * 32);
+      const looks = program.scratch(256);
+      return (tiles, tilePitch, rows, weights, first, acc, panelPitch, panels) => {
+        const [b0, b1] = [plus(low, first * 32), plus(high, first * 32)];
+        program.call(kernels.gemmPairs, tiles, tilePitch, rows, weights, pairs, every, wide, looks, b0, b1, acc, panelPitch, panels);
+      };
+    },
+  };
+}
+
+/** Looking at every fourth pair costs what two rows a lane win. */
+const fewestBetweenLooks = 4;
+
+/** How many pairs of taps gemmPairs takes from look to look; undefined where codes have more than 4 bits, or weights are too large. */
+function pairsBetweenLooks({ range: [least, most], weights, step, first, count, inputs }: Layer, inner: number): number | undefined {
+  if (most - least > 15) return undefined;
+  const taps = step.window[0] * step.window[1] * inputs;
+  const largest = weights.subarray(first * taps, (first + count) * taps).reduce((m, w) => Math.max(m, Math.abs(w)), 1);
+  const every = Math.floor(2047 / (2 * 15 * largest));
+  return every >= fewestBetweenLooks && (inner + 1) * 8 * largest < 2 ** 19 ? every : undefined;
+}
+
+/** The bias that stands for codes counted from `origin` on. */
+function shiftedBias(layer: Layer, origin: number): Int32Array {
+  const { weights, step, first, count, inputs } = layer;
+  const taps = step.window[0] * step.window[1] * inputs;
+  const packed = packBias(layer);
+  for (let o = 0; o < count; o++) {
+    const row = weights.subarray((first + o) * taps, (first + o + 1) * taps);
+    packed[o]! += origin * row.reduce((sum, w) => sum + w, 0);
+  }
+  return packed;
+}
 
 interface Grid {
   readonly input: Image;
