@@ -157,11 +157,11 @@ export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): Qu
   const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, equalize, correct, seed } = flags;
   const { budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
   const { parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer } = flags;
-  const { warmUp, weightSubset, warmStart, augment, activationPhase, outputWeights } = flags;
+  const { warmUp, weightSubset, displacement, warmStart, augment, activationPhase, outputWeights } = flags;
   const learning = defined({
     ...{ budget, iterations, batch, rate: rate ?? flags.lr, scaleRate, lambda, objective, scope, optimizer, course, drop },
     ...{ parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer },
-    ...{ warmUp, weightSubset, warmStart, augment, activationPhase, outputWeights },
+    ...{ warmUp, weightSubset, displacement, warmStart, augment, activationPhase, outputWeights },
   });
   const float = flags.activations === "float";
   const fromFlags: Partial<QuantizeOptions> = {

@@ -43,7 +43,7 @@ export interface LearningOptions {
   readonly lambda?: number | undefined;
   readonly objective?: "output" | "fisher" | "prediction" | undefined;
   readonly scope?: "layer" | "block" | "stage" | undefined;
-  readonly optimizer?: "adam" | "radam" | "sgd" | "adamax" | undefined;
+  readonly optimizer?: "adam" | "radam" | "sgd" | "adamax" | "lion" | undefined;
   readonly course?: "constant" | "cosine" | undefined;
   /** Share of elements that are left in float while learning, of activations and of a part's inputs. */
   readonly drop?: number | undefined;
@@ -61,6 +61,8 @@ export interface LearningOptions {
   readonly warmUp?: number | undefined;
   /** Share of the weights that are learned, those nearest the middle between two codes. */
   readonly weightSubset?: number | undefined;
+  /** How many codes further than up or down a weight may move. */
+  readonly displacement?: number | undefined;
   /** Where roundings start: at the weights, or at the codes of gptq. */
   readonly warmStart?: "none" | "gptq" | undefined;
   /** Noise on the inputs of parts, or samples moved and mirrored besides. */

@@ -2,6 +2,7 @@
 import { HalftoneError } from "../errors.ts";
 import type { LearningOptions, QuantizeOptions } from "../quantized/options.ts";
 import type { Method, Objective } from "./methods.ts";
+import { kernelOptimizers } from "./optimizers.ts";
 import { objectives, presets } from "./presets.ts";
 
 type Check = readonly [holds: (value: unknown) => boolean, expected: string];
@@ -24,7 +25,7 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   lambda: atLeast0,
   objective: oneOf(...Object.keys(objectives)),
   scope: oneOf("layer", "block", "stage"),
-  optimizer: oneOf("adam", "radam", "sgd", "adamax"),
+  optimizer: oneOf("adam", "radam", "sgd", "adamax", "lion"),
   course: oneOf("constant", "cosine"),
   drop: below1,
   parametrization: oneOf("nearest", "sigmoid", "division", "power"),
@@ -36,6 +37,7 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
   regularizer: oneOf("power", "quadratic", "none"),
   warmUp: below1,
   weightSubset: [(value) => typeof value === "number" && value > 0 && value <= 1, "a share from above 0 to 1"],
+  displacement: whole(0),
   warmStart: oneOf("none", "gptq"),
   augment: oneOf("none", "noise", "move"),
   activationPhase: whole(0),
@@ -43,7 +45,7 @@ const checks: Readonly<Record<keyof LearningOptions, Check>> = {
 };
 
 /** The cells of roundings up or down: other parametrizations have none of them. */
-const roundingCells: readonly string[] = ["relaxation", "regularizer", "weightSubset", "warmStart", "activationPhase"];
+const roundingCells: readonly string[] = ["relaxation", "regularizer", "weightSubset", "displacement", "warmStart", "activationPhase"];
 /** Share of a sample's largest magnitude that `augment: noise` adds at most. */
 const noiseShare = 1 / 16;
 
@@ -87,7 +89,13 @@ export function chooseMethod(options: Pick<QuantizeOptions, "method" | "learning
       );
     }
   }
-  return exchanged(row, defined(learning ?? {}), floatActivations);
+  const method = exchanged(row, defined(learning ?? {}), floatActivations);
+  const { parametrization, schedule } = method;
+  if (parametrization !== "sigmoid" && !kernelOptimizers.has(schedule.optimizer)) {
+    const expected = `${[...kernelOptimizers].join(", ")}, or parametrization sigmoid`;
+    throw new HalftoneError("OPTION_INVALID", "--optimizer", `${schedule.optimizer} with parametrization ${parametrization}`, expected);
+  }
+  return method;
 }
 
 function exchanged(row: Method, cells: LearningOptions, floatActivations: boolean): Method {
@@ -115,8 +123,8 @@ function exchanged(row: Method, cells: LearningOptions, floatActivations: boolea
         : { ...activations, keep: keep ?? activations.keep, rate: cells.scaleRate ?? activations.rate },
     ...defined({
       rounding:
-        cells.relaxation || cells.regularizer || cells.weightSubset
-          ? { relaxation: cells.relaxation, regularizer: cells.regularizer, subset: cells.weightSubset }
+        cells.relaxation || cells.regularizer || cells.weightSubset || cells.displacement
+          ? { relaxation: cells.relaxation, regularizer: cells.regularizer, subset: cells.weightSubset, displacement: cells.displacement }
           : undefined,
       start: cells.warmStart === "gptq" ? "codes" : undefined,
       compared: cells.compared,

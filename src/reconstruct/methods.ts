@@ -17,6 +17,8 @@ export interface Rounding {
   readonly regularizer?: RegularizerName | undefined;
   /** Share of the weights that are learned: those nearest the middle between two codes. */
   readonly subset?: number | undefined;
+  /** How many codes further than up or down a weight may move (0). */
+  readonly displacement?: number | undefined;
 }
 
 /** How an output is compared (objectives.ts); by default Σ over channels of |d|^p. */

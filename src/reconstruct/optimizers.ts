@@ -40,9 +40,15 @@ const sgd = (rate: number): StepNumbers => ({ size: rate, root: 0, floor: 1 });
 /** Kingma & Ba 2015, §7.1: for `largestStep` instead of `adamStep`. */
 const adamax = (rate: number, t: number): StepNumbers => ({ size: rate / (1 - power(beta1, t)), root: 1, floor: epsilon });
 
-export type OptimizerName = "adam" | "radam" | "sgd" | "adamax";
+/** Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms" (Lion), without weight decay: for `signStep`. */
+const lion = (rate: number): StepNumbers => ({ size: rate, root: 0, floor: 1 });
 
-export const optimizers: Readonly<Record<OptimizerName, (rate: number, t: number) => StepNumbers>> = { adam, radam, sgd, adamax };
+export type OptimizerName = "adam" | "radam" | "sgd" | "adamax" | "lion";
+
+/** Those that the `adamStep` kernel makes. */
+export const kernelOptimizers: ReadonlySet<OptimizerName> = new Set(["adam", "radam", "sgd"]);
+
+export const optimizers: Readonly<Record<OptimizerName, (rate: number, t: number) => StepNumbers>> = { adam, radam, sgd, adamax, lion };
 
 /** A step with the largest gradients instead of squares: u ← max(β₂u, |g|), p ← p − size · m / (u + floor). All in place. */
 export function largestStep(
@@ -57,6 +63,17 @@ export function largestStep(
     mean[i] = beta1 * mean[i]! + (1 - beta1) * g;
     largest[i] = Math.max(beta2 * largest[i]!, Math.abs(g));
     values[i]! -= (size * mean[i]!) / (largest[i]! + floor);
+  }
+}
+
+const lionMean = 0.99;
+
+/** A step by the sign of the mean that leans on the newest gradient: p ← p − size · sign(β₁m + (1 − β₁)g), m ← 0.99 m + 0.01 g. In place. */
+export function signStep(values: Float32Array, gradient: Float32Array, mean: Float32Array, { size }: StepNumbers): void {
+  for (let i = 0; i < values.length; i++) {
+    const g = gradient[i]!;
+    values[i]! -= size * Math.sign(beta1 * mean[i]! + (1 - beta1) * g);
+    mean[i] = lionMean * mean[i]! + (1 - lionMean) * g;
   }
 }
 

@@ -6,7 +6,7 @@ export const arms = [
   ...["sigmoid", "clippedLine", "tanh", "cosine"].map((relaxation) => ({ column: "relaxation", learning: { relaxation }, scaled: true })),
   ...["mse", "nmse", "mae", "huber", "cosine", "output-kl", "lp"].map((loss) => ({ column: "loss", learning: { loss }, scaled: true })),
   ...["quadratic", "none"].map((regularizer) => ({ column: "regularizer", learning: { regularizer } })),
-  ...["radam", "adamax", "sgd"].map((optimizer) => ({ column: "optimizer", learning: { optimizer }, scaled: true })),
+  ...["radam", "adamax", "lion", "sgd"].map((optimizer) => ({ column: "optimizer", learning: { optimizer }, scaled: true })),
   { column: "warmStart", learning: { warmStart: "gptq" } },
   ...[8, 16, 64].map((batch) => ({ column: "batch", learning: { batch } })),
   { column: "augment", learning: { augment: "noise" } },
@@ -17,6 +17,7 @@ export const arms = [
   ...["fisher", "prediction"].map((objective) => ({ column: "objective", learning: { objective } })),
   { column: "compared", learning: { compared: "before" } },
   ...[0.3, 0.5, 0.8].map((weightSubset) => ({ column: "weightSubset", learning: { weightSubset } })),
+  { column: "displacement", learning: { displacement: 1 } },
   { column: "course", learning: { course: "cosine" } },
 ];
 

@@ -39,9 +39,12 @@ const cells: readonly LearningOptions[] = [
   { regularizer: "none" },
   { warmUp: 0.7 },
   { optimizer: "adamax" },
+  { optimizer: "lion" },
   { optimizer: "radam" },
   { optimizer: "sgd", rate: 3 },
   { weightSubset: 0.5 },
+  { displacement: 1 },
+  { displacement: 2, relaxation: "sigmoid" },
   { warmStart: "gptq" },
   { augment: "noise" },
   { augment: "move" },
@@ -139,4 +142,30 @@ test("the plain form of a rounding learns as the kernels do", () => {
   });
   expectClose(weights[1]!, weights[0]!, 1e-4, 1e-5);
   expect(learners[1]!.harden()).toEqual(learners[0]!.harden());
+});
+
+test("a wide displacement moves codes further than up or down, and starts at the weights", () => {
+  const values = Float32Array.of(0.3, -0.74, 1.2, 0.05);
+  const grid: WeightGrid = {
+    ...{ rows: 1, columns: 4, values, scale: Float32Array.of(0.5), low: Float32Array.of(-8), high: Float32Array.of(7) },
+    ...{ zero: new Int32Array(1), taps: 1, convolution: false, perTensor: false },
+  };
+  const learner = relaxed.start(home, grid, { displacement: 2, relaxation: "sigmoid" });
+  const w = put(new Float32Array(4));
+  learner.write(w);
+  expectClose([...take(w, 4)], [...values], 1e-4, 1e-5);
+  expect([...learner.harden().codes]).toEqual([1, -1, 2, 0]);
+  const gradient = put(Float32Array.of(1, -1, 1, -1));
+  for (let t = 1; t <= 400; t++) {
+    learner.write(w);
+    learner.step(gradient, { numbers: optimizers.adam(5e-2, t), lambda: 0, exponent: 2, progress: 0 });
+  }
+  // ⌊W/s⌋ is 0, −2, 2, 0: two codes further down, or two further up than the one above.
+  expect([...learner.harden().codes]).toEqual([-2, 1, 0, 3]);
+});
+
+test("adamax and lion are for roundings: other parametrizations say so", async () => {
+  await expect(run({ method: "flexround", learning: { ...short, optimizer: "lion" } })).rejects.toThrow(
+    "--optimizer: found lion with parametrization division, expected adam, radam, sgd, or parametrization sigmoid",
+  );
 });

@@ -36,6 +36,7 @@ export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly regularizer?: LearningOptions["regularizer"];
   readonly warmUp?: number | undefined;
   readonly weightSubset?: number | undefined;
+  readonly displacement?: number | undefined;
   readonly warmStart?: LearningOptions["warmStart"];
   readonly augment?: LearningOptions["augment"];
   readonly activationPhase?: number | undefined;
@@ -153,7 +154,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       predictionWeight: real("Weight of the prediction difference (10)"),
       temperature: real("Temperature of the answers' softmax, for --objective prediction and fisher"),
       scope: choice(["layer", "block", "stage"], "What is learned together"),
-      optimizer: choice(["adam", "radam", "sgd", "adamax"], "How roundings are learned"),
+      optimizer: choice(["adam", "radam", "sgd", "adamax", "lion"], "How roundings are learned"),
       course: choice(["constant", "cosine"], "Course of the learning rate"),
       drop: real("Share of activations left in float while learning"),
       parametrization: choice(["nearest", "sigmoid", "division", "power"], "What is learned about a weight"),
@@ -161,6 +162,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       regularizer: choice(["power", "quadratic", "none"], "What drives roundings to a decision"),
       warmUp: real("Share of the steps before the regularizer acts (0.2)"),
       weightSubset: real("Share of the weights that are learned: those nearest the middle between two codes (1)"),
+      displacement: whole("How many codes further than up or down a weight may move (0)"),
       warmStart: choice(["none", "gptq"], "Where roundings start: at the weights, or at the codes of gptq"),
       augment: choice(["none", "noise", "move"], "Noise on the inputs of parts, or samples moved and mirrored besides"),
       activationPhase: whole("Steps of learning the activations' step sizes after all weights (brecq as released: 5000); 0: none"),

@@ -1,4 +1,5 @@
 import type { ParametrizationName } from "../methods.ts";
+import { kernelOptimizers } from "../optimizers.ts";
 import { division } from "./division.ts";
 import { nearest } from "./nearest.ts";
 import { power } from "./power.ts";
@@ -9,9 +10,9 @@ import type { Parametrization } from "./types.ts";
 /** Roundings with kernels where they have them, else in the plain form. */
 const rounding: Parametrization = {
   start(home, grid, options = {}) {
-    const { relaxation = "rectifiedSigmoid", regularizer = "power", optimizer } = options;
-    const published = relaxation === "rectifiedSigmoid" && regularizer !== "quadratic" && optimizer !== "adamax";
-    return (published ? sigmoid : relaxed).start(home, grid, options);
+    const { relaxation = "rectifiedSigmoid", regularizer = "power", optimizer = "adam", displacement = 0 } = options;
+    const published = relaxation === "rectifiedSigmoid" && regularizer !== "quadratic" && displacement === 0;
+    return (published && kernelOptimizers.has(optimizer) ? sigmoid : relaxed).start(home, grid, options);
   },
 };
 

@@ -69,6 +69,8 @@ export interface LearnerOptions {
   readonly optimizer?: OptimizerName | undefined;
   /** Share of the weights that are learned: those nearest the middle between two codes. */
   readonly subset?: number | undefined;
+  /** How many codes further than up or down a weight may move. */
+  readonly displacement?: number | undefined;
   /** Codes to start at. */
   readonly start?: Hardened | undefined;
 }
