@@ -19,6 +19,7 @@ import { nearestToFloat } from "./choose-ranges.ts";
 import { learnedParts, type PartStore } from "./checkpoints.ts";
 import { crewOf } from "./crew.ts";
 import { spread } from "./data/spread.ts";
+import { drawn } from "./draw.ts";
 import { encodeGraph } from "./encode.ts";
 import type { Histogram } from "./ranges/histogram.ts";
 import { chooseMethod } from "./reconstruct/choose.ts";
@@ -67,13 +68,15 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   if (!Number.isInteger(chosen.samples) || chosen.samples < 1)
     throw new HalftoneError("OPTION_INVALID", "--samples", String(chosen.samples), "a whole number, 1 or more");
   checkPreprocessing(input.preprocessing);
-  const { dataset, preprocessing } = input;
+  const { draw = "even" } = chosen;
+  const dataset = draw === "even" ? input.dataset : await drawn(input.dataset, chosen.samples, draw, { ...input, seed: chosen.seed }, work);
+  const { preprocessing } = input;
   const run = { dataset, samples: chosen.samples, preprocessing, ...work };
   const plain = prepare(readModel(input.model));
   const graph = chosen.equalize ? await equalize(input.model, plain, run) : plain;
   const model = graph === plain ? input.model : writeModel(graph);
   const stored = chosen.residual === "wide" ? pixelCodes(preprocessing, (await dataset.read(0, 1))[0]!.format) : undefined;
-  const known = graph === plain ? work.observe : undefined;
+  const known = graph === plain && draw === "even" ? work.observe : undefined;
   const observe = once(known ?? ((values) => calibrate({ model, values, ...run })));
   const rules = chosen.ranges === "auto" ? autoRules : [chosen.ranges];
   const encoded = await Promise.all(rules.map((ranges) => encodeGraph(graph, { ...chosen, ranges }, observe, stored)));
@@ -88,9 +91,9 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const nearest =
     candidates.length > 1 ? await nearestToFloat(candidates, input.model, dataset, preprocessing, chosen.residual, work) : candidates[0]!;
   const samples = Math.min(chosen.samples, dataset.length);
-  const source = sampleSource(input, nearest.graph, samples);
+  const equalized = { ...input, model, dataset };
+  const source = sampleSource(equalized, nearest.graph, samples);
   const { network } = method;
-  const equalized = { ...input, model };
   if (!network) return roundParts(nearest, equalized, chosen, method, source, work);
   const passes = Math.min(nearest.weights.size, affordablePasses(graph, layerViews(graph, nearest.weights), samples));
   // Forward and back, as much work as three passes forward.
@@ -115,7 +118,10 @@ function once<T>(ask: (values: readonly string[]) => Promise<T>): (values: reado
 const correctedWeights = ({ weights, pixels }: Omit<Quantized, "provenance">): Map<string, QuantizedWeight> =>
   new Map([...weights].filter(([node]) => !pixels?.weights.has(node)));
 
-/** What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves. */
+/**
+ * What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves, but not for channels of
+ * which codes of few bits keep one level or two, if the whole network is to learn from 8 of them.
+ */
 function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions & { equalize: boolean; correct: boolean } {
   const learned = method.gram !== undefined || method.network !== undefined || method.parametrization !== "nearest";
   if (learned && options.correct) {
@@ -123,7 +129,8 @@ function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions
     throw new HalftoneError("OPTION_INVALID", "--correct", `method ${options.method}`, "a method that learns nothing", hint);
   }
   const plain = !learned && options.weights === 8 && options.activations === 8;
-  const { weightRanges = method.weightRange, equalize = plain, correct = plain } = options;
+  const stretched = method.network !== undefined && !options.floatActivations && options.activations < 8;
+  const { weightRanges = method.weightRange, equalize = plain || stretched, correct = plain } = options;
   const ranges = options.ranges === "auto" && !plain ? "mse" : options.ranges;
   return { ...options, ranges, weightRanges, equalize, correct };
 }

@@ -68,6 +68,7 @@ const recipeFields: Readonly<Record<keyof QuantizeOptions, readonly [Check, stri
   exclude: [listOf((value) => typeof value === "string"), "a list of node names or /patterns/"],
   overrides: [listOf(isOverride), 'a list of {"nodes": "/REGEX/", "set": {"weights": 8, …}}'],
   samples: [count, "a whole number, 1 or more"],
+  draw: [oneOf("even", "random", "balanced"), "even, random or balanced"],
   seed: [whole, "a whole number"],
 };
 
@@ -154,7 +155,8 @@ function widthOf(text: string, wrong: (found: string, expected: string) => Halft
 /** Defaults, then the recipe file, then flags. */
 export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): QuantizeOptions {
   const { preprocessing: _, ...fromFile } = recipe;
-  const { samples, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, equalize, correct, seed } = flags;
+  const { samples, draw, weights, granularity, ranges, weightRanges, weightZeros, firstLast, method, residual, equalize, correct, seed } =
+    flags;
   const { budget, iterations, batch, rate, scaleRate, lambda, objective, scope, optimizer, course, drop } = flags;
   const { parametrization, loss, compared, predictionWeight, temperature, relaxation, regularizer } = flags;
   const { warmUp, weightSubset, displacement, warmStart, augment, activationPhase, outputWeights } = flags;
@@ -166,6 +168,7 @@ export function chosenOptions(flags: QuantizeFlags, recipe: Partial<Recipe>): Qu
   const float = flags.activations === "float";
   const fromFlags: Partial<QuantizeOptions> = {
     samples,
+    draw,
     weights,
     activations: flags.activations === "float" ? 8 : flags.activations,
     floatActivations: flags.activations === undefined ? undefined : float,

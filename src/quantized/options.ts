@@ -5,6 +5,9 @@ import type { ResidualMode } from "./fusions.ts";
 /** Rows of ranges/rules.ts; auto: percentile where codes have 8 bits and nothing is learned, else mse. */
 export type RangeRuleName = "auto" | "mse" | "minmax" | "percentile" | "entropy";
 
+/** Calibration samples are spread evenly over the data, drawn by chance, or as many of each class as there are, as the network sees them. */
+export type Draw = "even" | "random" | "balanced";
+
 /** How weights of at most 7 bits are placed: 80 shrunken ranges, 100 widths for every zero point, or nothing clipped. */
 export type WeightRangeName = "mse" | "mse-grid" | "minmax";
 
@@ -83,14 +86,15 @@ export interface QuantizeOptions extends LayerOptions {
   /** Learn and judge weights with activations in float: the program's codes are then its 8-bit twin. */
   readonly floatActivations: boolean;
   readonly residual: ResidualMode;
-  /** Stretch the channels of a tensor to a common reach; by default where codes have 8 bits and nothing is learned. */
+  /** Stretch the channels of a tensor to a common reach; by default where codes have 8 bits and nothing is learned, and by `auto` below 8 bits. */
   readonly equalize?: boolean | undefined;
   /** Let biases make up for the mean error of rounded weights; by default where codes have 8 bits and nothing is learned. */
   readonly correct?: boolean | undefined;
   readonly exclude: readonly string[];
   readonly overrides: readonly Override[];
-  /** Calibration samples, evenly spread over the data. */
+  /** Calibration samples, and which of the data they are (by default spread evenly). */
   readonly samples: number;
+  readonly draw?: Draw | undefined;
   readonly seed: number;
 }
 

@@ -1,5 +1,5 @@
 import { buildCommand, type Command, type CommandContext } from "@stricli/core";
-import type { LearningOptions, RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
+import type { Draw, LearningOptions, RangeRuleName, WeightRangeName } from "../../quantized/options.ts";
 import { type PresetName, presets } from "../../reconstruct/presets.ts";
 import { dataPaths, labelOffsetFlag, parseCount, type PreprocessFlags, preprocessFlags, workersFlag } from "../data-flags.ts";
 import { type CommonFlags, jsonFlag, parseDuration } from "../terminal.ts";
@@ -7,6 +7,7 @@ import { type CommonFlags, jsonFlag, parseDuration } from "../terminal.ts";
 export interface QuantizeFlags extends PreprocessFlags, CommonFlags {
   readonly data: string;
   readonly samples?: number | undefined;
+  readonly draw?: Draw | undefined;
   readonly weights?: number | undefined;
   readonly activations?: number | "float" | undefined;
   readonly granularity?: "channel" | "tensor" | undefined;
@@ -99,8 +100,12 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
         parse: parseCount,
         optional: true,
         placeholder: "N",
-        brief: "How many samples to calibrate on, evenly spread over the data (512)",
+        brief: "How many samples to calibrate on (512)",
       },
+      draw: choice(
+        ["even", "random", "balanced"] as const,
+        "Which of them: spread evenly over the data (default), by chance, or as many of each class",
+      ),
       ...preprocessFlags,
       weights: width("Weight codes"),
       activations: {
