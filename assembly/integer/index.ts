@@ -1,5 +1,6 @@
 // integer.wasm: raw functions over byte addresses in linear memory, without imports and without a floating-point instruction.
 export { gemm, gemmPairs, gemv } from "./gemm";
+export { gemmBits, packBits } from "./bits";
 export { decode } from "./codes";
 export { gemvLinear, gemvSums, gemvTable, partialSums } from "./gemvcodes";
 export { border, patches, widen, widenFours, widenPairs } from "./patches";

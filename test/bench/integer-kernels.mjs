@@ -41,13 +41,13 @@ async function layer(name, operations, make) {
   const value = (dims, type = "int8") => {
     const [c, h = 1, w = 1] = dims;
     const pitch = c <= 4 ? c : Math.ceil(c / 8) * 8;
-    list.push({ name: "", dims: [c, h, w], order: [1, 2, 0], pitch, type, offset: arenaBytes, scale: [1], zeroPoint: 3 });
+    list.push({ name: "", dims: [c, h, w], order: [1, 2, 0], pitch, type, offset: arenaBytes, scale: [1], zeroPoint: 1 });
     arenaBytes = Math.ceil((arenaBytes + h * w * pitch * (type === "int8" ? 1 : 4)) / 16) * 16;
     return list.length - 1;
   };
   const { few, ...step } = make({ value, tensor });
   const kernels = (await WebAssembly.instantiate(module, {})).exports;
-  const plan = few ? behindTable(step, { values: list, tensors, arenaBytes }) : { values: list, tensors, steps: [step], arenaBytes };
+  const plan = few ? behindTable(step, few, { values: list, tensors, arenaBytes }) : { values: list, tensors, steps: [step], arenaBytes };
   const prepared = prepareStep(step, plan, kernels);
   const at = { constants: 1024, scratch: 1024 + prepared.constantBytes, arena: 1024 + prepared.constantBytes + prepared.scratchBytes };
   kernels.memory.grow(Math.ceil((at.arena + arenaBytes + 64) / 65536));
@@ -68,10 +68,10 @@ async function layer(name, operations, make) {
   };
 }
 
-/** The plan in which a table writes the step's input: 16 codes, and the plan is checked, so that it is known. */
-function behindTable(step, { values, tensors, arenaBytes }) {
+/** The plan in which a table writes the step's input, of so few codes; it is checked, so that they are known. */
+function behindTable(step, few, { values, tensors, arenaBytes }) {
   const raw = { ...values[step.input], name: "raw", offset: arenaBytes };
-  const table = Int8Array.from({ length: 256 }, (_, i) => i & 15);
+  const table = Int8Array.from({ length: 256 }, (_, i) => i % few);
   const lookup = { kernel: "lookup", nodes: [], input: values.length, output: step.input, table: "table", perChannel: false };
   const plan = {
     version: planVersion,
@@ -104,14 +104,7 @@ function coded(tensor, levels, n) {
 }
 
 /** side² outputs of inputs → outputs channels; the usual single rounding, or a residual. */
-function conv(
-  name,
-  side,
-  inputs,
-  outputs,
-  kernel,
-  { stride = 1, groups = 1, residual = false, direct = false, table = "", few = false } = {},
-) {
+function conv(name, side, inputs, outputs, kernel, { stride = 1, groups = 1, residual = false, direct = false, table = "", few = 0 } = {}) {
   const pad = (kernel - 1) / 2;
   const operations = 2 * side * side * kernel * kernel * (inputs / groups) * outputs;
   return layer(name, operations, ({ value, tensor }) => {
@@ -181,11 +174,14 @@ const candidates = [
   await conv("direct 3×3 256→256, 14², int4", 14, 256, 256, 3, { direct: true, table: "int4" }),
   await conv("pointwise 96→576, 14², int4", 14, 96, 576, 1, { table: "int4" }),
   await conv("pointwise 320→1280, 7², int4", 7, 320, 1280, 1, { table: "int4" }),
-  await conv("pointwise 96→576, 14², int4, 4-bit codes", 14, 96, 576, 1, { table: "int4", few: true }),
+  await conv("pointwise 96→576, 14², int4, 4-bit codes", 14, 96, 576, 1, { table: "int4", few: 16 }),
   await conv("pointwise 576→96, 14²", 14, 576, 96, 1),
-  await conv("pointwise 576→96, 14², int4, 4-bit codes", 14, 576, 96, 1, { table: "int4", few: true }),
-  await conv("pointwise 320→1280, 7², int4, 4-bit codes", 7, 320, 1280, 1, { table: "int4", few: true }),
-  await conv("direct 3×3 256→256, 14², int4, 4-bit codes", 14, 256, 256, 3, { table: "int4", few: true, direct: true }),
+  await conv("pointwise 576→96, 14², int4, 4-bit codes", 14, 576, 96, 1, { table: "int4", few: 16 }),
+  await conv("pointwise 320→1280, 7², int4, 4-bit codes", 7, 320, 1280, 1, { table: "int4", few: 16 }),
+  await conv("direct 3×3 256→256, 14², int4, 4-bit codes", 14, 256, 256, 3, { table: "int4", few: 16, direct: true }),
+  await conv("pointwise 576→96, 14², 1 bit both", 14, 576, 96, 1, { table: "binary", few: 2 }),
+  await conv("3×3 256→256, 14², 1 bit both", 14, 256, 256, 3, { table: "binary", few: 2 }),
+  await conv("3×3 128→128, 28², 1 bit both", 28, 128, 128, 3, { table: "binary", few: 2 }),
   await conv("winograd 128→128, 28², int4", 28, 128, 128, 3, { table: "int4" }),
   await conv("winograd 256→256, 14², int4", 14, 256, 256, 3, { table: "int4" }),
   await conv("winograd 512→512, 7², int4", 7, 512, 512, 3, { table: "int4" }),

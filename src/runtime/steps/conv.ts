@@ -11,6 +11,7 @@ import { leave } from "./epilogue.ts";
 import { mergeGroups } from "./groups.ts";
 import { type Image, image, roundUp, slices } from "./image.ts";
 import { type Producer, panelGroup } from "./producer.ts";
+import { countsBits } from "./rows.ts";
 import { stemForm } from "./stem.ts";
 import { stridedForm } from "./strided.ts";
 import { int32Tensor } from "./tensors.ts";
@@ -59,7 +60,7 @@ export function prepareConv(original: ConvStep, plan: Plan, kernels: IntegerKern
   const range = union(codeRange(plan, original.input), [x.zeroPoint, x.zeroPoint]);
   const whole = { program, kernels, ...grouped, x, y, range, bias };
   const bound = accumulatorBounds(step, grouped.weights, bias);
-  const produce = chooseProducer(step, x, y);
+  const produce = countsBits(whole) ? direct : chooseProducer(step, x, y);
   const groups = produce === depthwise ? 1 : step.groups;
   const part = (g: number) => {
     const count = y.channels / groups;
