@@ -59,6 +59,8 @@ test("by default codes of 8 bits come with both, others and those that are learn
     quantized({ weights: 4 }),
     quantized({ method: "gptq" }),
   ]);
+  const whole = await quantized({ method: "auto", learning: { iterations: 1 }, weights: 4, activations: 4 });
+  expect(whole.provenance.options).toMatchObject({ equalize: true, correct: false });
   expect(plain.graph.constants).toEqual(chosen.graph.constants);
   const float = prepare(readModel(model));
   expect(narrow.graph.constants).toEqual(float.constants);
