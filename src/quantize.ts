@@ -31,7 +31,7 @@ import { type ReconstructOptions, reconstruct, type SampleSource } from "./recon
 import { sha256 } from "./tasks/hash.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
-import { learnWhole } from "./whole.ts";
+import { coarseBits, learnWhole } from "./whole.ts";
 
 /** A model and the samples it is calibrated on. */
 export interface QuantizeInput {
@@ -119,8 +119,8 @@ const correctedWeights = ({ weights, pixels }: Omit<Quantized, "provenance">): M
   new Map([...weights].filter(([node]) => !pixels?.weights.has(node)));
 
 /**
- * What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves, but not for channels of
- * which codes of few bits keep one level or two, if the whole network is to learn from 8 of them.
+ * What is left open is chosen: weights that are learned make up for lost channels and shifted means by themselves, but for channels
+ * lost to coarse codes when the network is learned as a whole.
  */
 function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions & { equalize: boolean; correct: boolean } {
   const learned = method.gram !== undefined || method.network !== undefined || method.parametrization !== "nearest";
@@ -129,7 +129,7 @@ function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions
     throw new HalftoneError("OPTION_INVALID", "--correct", `method ${options.method}`, "a method that learns nothing", hint);
   }
   const plain = !learned && options.weights === 8 && options.activations === 8;
-  const stretched = method.network !== undefined && !options.floatActivations && options.activations < 8;
+  const stretched = method.network !== undefined && !options.floatActivations && options.activations <= coarseBits;
   const { weightRanges = method.weightRange, equalize = plain || stretched, correct = plain } = options;
   const ranges = options.ranges === "auto" && !plain ? "mse" : options.ranges;
   return { ...options, ranges, weightRanges, equalize, correct };

@@ -12,10 +12,18 @@ import { createMeter, type WorkOptions } from "./tasks/index.ts";
 /** Images are moved by at most this share of their width. */
 const mostShift = 1 / 16;
 
-/** Pictures may be moved and mirrored; of other samples nothing is known but that they can be mixed. */
-async function viewsOf(dataset: Dataset, width: number, mix: number): Promise<Augmentation> {
+/**
+ * Activations of so few bits leave a channel that reaches a tenth of the widest one code, so that channels are equalized before; and weights
+ * more to make up for, which generalizes from more views.
+ */
+export const coarseBits = 3;
+const mostWarp = 1 / 4;
+
+/** Pictures may be moved, mirrored and warped; of other samples nothing is known but that they can be mixed. */
+async function viewsOf(dataset: Dataset, width: number, bits: number, mix: number): Promise<Augmentation> {
   const [first] = await dataset.read(0, 1);
-  return first!.format.kind === "array" ? { ...noAugmentation, mix } : { shift: Math.round(width * mostShift), mirror: true, mix };
+  if (first!.format.kind === "array") return { ...noAugmentation, mix };
+  return { shift: Math.round(width * mostShift), mirror: true, warp: bits <= coarseBits ? mostWarp : 0, mix };
 }
 
 /**
@@ -34,7 +42,8 @@ export async function learnWhole(
 ): Promise<Quantized> {
   const { graph } = quantized;
   const width = graph.facts.get(graph.inputs[0]!)?.dims?.[3];
-  const augmentation = await viewsOf(dataset, typeof width === "number" ? width : 0, method.mix);
+  const bits = floatActivations ? 32 : Math.min(...[...quantized.activations.values()].map((encoding) => encoding.bits));
+  const augmentation = await viewsOf(dataset, typeof width === "number" ? width : 0, bits, method.mix);
   const meter = createMeter("whole", iterations, work.onProgress);
   const setting = { iterations, activations: !floatActivations, augmentation };
   return distill(quantized, samples, method, setting, pairsOf(work.executor, work.signal), {

@@ -59,7 +59,7 @@ test("by default codes of 8 bits come with both, others and those that are learn
     quantized({ weights: 4 }),
     quantized({ method: "gptq" }),
   ]);
-  const whole = await quantized({ method: "auto", learning: { iterations: 1 }, weights: 4, activations: 4 });
+  const whole = await quantized({ method: "auto", learning: { iterations: 1 }, weights: 4, activations: 3 });
   expect(whole.provenance.options).toMatchObject({ equalize: true, correct: false });
   expect(plain.graph.constants).toEqual(chosen.graph.constants);
   const float = prepare(readModel(model));

@@ -1,10 +1,10 @@
 // Calibration samples that count a second time, moved by a few pixels and mirrored.
 import { HalftoneError } from "../errors.ts";
-import { augment } from "./network/augment.ts";
+import { augment, noAugmentation } from "./network/augment.ts";
 import { streamOf } from "./random.ts";
 import type { SampleSource } from "./types.ts";
 
-const moves = { shift: 2, mirror: true, mix: 0 } as const;
+const moves = { ...noAugmentation, shift: 2, mirror: true } as const;
 /** Purpose of the random numbers, beside units. */
 const purpose = 0xa46;
 

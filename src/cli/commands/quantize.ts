@@ -185,7 +185,7 @@ export const quantizeCommand: Command<CommandContext> = buildCommand<QuantizeFla
       equalize: {
         kind: "boolean",
         optional: true,
-        brief: "Stretch channels to a common reach (where codes have 8 bits and nothing is learned; auto below 8 bits)",
+        brief: "Stretch channels to a common reach (where codes have 8 bits and nothing is learned; auto at 3 and fewer)",
       },
       correct: { kind: "boolean", optional: true, brief: "Let biases make up for the mean error of rounded weights (likewise)" },
       exclude: { ...text("Keep a node in float (ONNX output only)", "NODE|/REGEX/"), variadic: true },
