@@ -1,7 +1,7 @@
 import type { ConvStep } from "../../plan/types.ts";
 import { type Address, type Argument, plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
-import { packBias } from "./rows.ts";
+import { packBias } from "./bias.ts";
 import type { Image } from "./image.ts";
 import type { Producer } from "./producer.ts";
 import type { Frame } from "./windows.ts";

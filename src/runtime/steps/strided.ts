@@ -1,7 +1,7 @@
 import type { ConvStep } from "../../plan/types.ts";
 import { plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
-import { packBias } from "./rows.ts";
+import { packBias } from "./bias.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
 import type { Producer } from "./producer.ts";
 

@@ -4,7 +4,7 @@ import type { ConvStep } from "../../plan/types.ts";
 import type { CodedWeights } from "../../plan/weights.ts";
 import { type Address, plus } from "../program.ts";
 import type { Layer } from "./conv.ts";
-import { packBias } from "./rows.ts";
+import { packBias } from "./bias.ts";
 import { type Image, pixels, roundUp } from "./image.ts";
 import { type Producer, panelGroup } from "./producer.ts";
 
