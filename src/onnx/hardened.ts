@@ -1,6 +1,7 @@
 // The float network on its quantized weights: what weights alone cost, with every activation in float.
 import { dequantizeWeights } from "../formats/weights.ts";
-import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
+import { factOfConstant } from "../graph/infer.ts";
+import type { Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { biasScale } from "../quantized/bias.ts";
 import { findBiases } from "../quantized/fusions.ts";
 import { realWeights } from "../quantized/pixels.ts";
@@ -16,7 +17,7 @@ export function hardenedGraph(quantized: Quantized): Graph {
   const replace = (node: GraphNode, constant: string, owner: string, tensor: Tensor): void => {
     const name = `${constant}~${owner}`;
     constants.set(name, tensor);
-    facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor } satisfies Fact);
+    facts.set(name, factOfConstant(tensor));
     replaced.set(node, new Map([...(replaced.get(node) ?? []), [constant, name]]));
   };
   const biases = findBiases(graph);

@@ -1,7 +1,7 @@
 // What rounding the weights adds to a layer's outputs on average, W x − Ŵ x by channel, as a network of its own: behind every layer stands
 // another one with the weights' errors for weights, and its outputs are averaged over their positions.
 import { decodeCodes } from "../formats/linear.ts";
-import { withConstants } from "../graph/infer.ts";
+import { factOfConstant, withConstants } from "../graph/infer.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import type { QuantizedWeight } from "./types.ts";
 
@@ -31,7 +31,7 @@ export function roundingErrors(graph: Graph, weights: ReadonlyMap<string, Quanti
     const name = `${node.name} (rounding)`;
     const weight = `${name} weights`;
     constants.set(weight, errors);
-    facts.set(weight, { dtype: "float32", dims, constant: errors });
+    facts.set(weight, factOfConstant(errors));
     const own = facts.get(node.outputs[0]!)!;
     const shadow = add({ ...node, name, inputs: [node.inputs[0]!, weight], outputs: [name] }, own);
     const spatial = own.dims!.length > 2;

@@ -4,8 +4,9 @@ import type { DeviceTensor, Differentiable, DifferentiableOptions, Layout, PassO
 import { assert } from "../errors.ts";
 import type { Encoding } from "../formats/encoding.ts";
 import { areKnown } from "../graph/dims.ts";
+import { factOfConstant } from "../graph/infer.ts";
 import { subgraph } from "../graph/subgraph.ts";
-import type { Dim, Fact, Graph, GraphNode, Tensor } from "../graph/types.ts";
+import type { Dim, Graph, GraphNode, Tensor } from "../graph/types.ts";
 import { fakeQuantize, fakeQuantizeForward, fakeQuantizeGradient, fakeQuantizeOp, quantizeAll } from "../ops/fake-quantize.ts";
 import { forwardKernels } from "../ops/forward.ts";
 import { gradientKernels } from "../ops/gradient.ts";
@@ -62,7 +63,7 @@ export function instrument(graph: Graph, part: Part, quantizers: readonly Quanti
   const facts = new Map(sub.facts);
   const add = (name: string, tensor: Tensor): void => {
     constants.set(name, tensor);
-    facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor } satisfies Fact);
+    facts.set(name, factOfConstant(tensor));
   };
   const nodes = sub.nodes.flatMap((node): GraphNode[] => {
     const inputs = [...node.inputs];

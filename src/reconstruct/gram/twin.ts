@@ -1,5 +1,6 @@
 // The float network and its quantized twin as one graph: each node is followed by its double, so that both inputs of a layer are there at
 // the same time.
+import { factOfConstant } from "../../graph/infer.ts";
 import type { Fact, Graph, GraphNode, Tensor } from "../../graph/types.ts";
 import { subgraph } from "../../graph/subgraph.ts";
 
@@ -41,7 +42,7 @@ export function twinGraph(graph: Graph, layers: readonly GraphNode[], settled: R
   const double = (name: string): string => (part.constants.has(name) ? name : twinName(name));
   const constant = (name: string, tensor: Tensor): string => {
     constants.set(name, tensor);
-    facts.set(name, { dtype: tensor.dtype, dims: tensor.dims, constant: tensor });
+    facts.set(name, factOfConstant(tensor));
     return name;
   };
   const copyFact = (name: string): void => {
