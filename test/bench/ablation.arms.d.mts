@@ -1,9 +1,9 @@
-import type { LearningOptions } from "../../src/quantized/options.ts";
+import type { LearningOptions, QuantizeOptions } from "../../src/quantized/options.ts";
 
 export interface Arm {
   readonly column: string;
   readonly learning?: LearningOptions;
-  readonly samples?: number;
+  readonly data?: Partial<Pick<QuantizeOptions, "samples" | "draw">>;
   readonly scaled?: boolean;
 }
 export interface Paired {
@@ -21,7 +21,7 @@ export interface Result extends Paired {
 }
 export interface ArmRun {
   readonly learning: LearningOptions;
-  readonly samples?: number | undefined;
+  readonly data?: Arm["data"];
   readonly seed: number;
 }
 export const arms: readonly Arm[];

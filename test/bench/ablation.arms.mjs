@@ -12,7 +12,9 @@ export const arms = [
   { column: "augment", learning: { augment: "noise" } },
   { column: "augment", learning: { augment: "move" } },
   { column: "drop", learning: { drop: 0 } },
-  ...[64, 256].map((samples) => ({ column: "samples", samples })),
+  ...[64, 256].map((samples) => ({ column: "samples", data: { samples } })),
+  ...["random", "balanced"].map((draw) => ({ column: "draw", data: { draw } })),
+  { column: "draw", data: { draw: "balanced", samples: 64 } },
   ...["layer", "stage"].map((scope) => ({ column: "scope", learning: { scope } })),
   ...["fisher", "prediction"].map((objective) => ({ column: "objective", learning: { objective } })),
   { column: "compared", learning: { compared: "before" } },
@@ -21,7 +23,8 @@ export const arms = [
   { column: "course", learning: { course: "cosine" } },
 ];
 
-export const nameOf = ({ column, learning, samples }) => `${column} ${learning ? learning[column] : samples}`;
+export const nameOf = ({ column, learning, data = {} }) =>
+  [column, (learning ?? data)[column], column === "draw" && data.samples ? `of ${data.samples}` : ""].join(" ").trim();
 
 /** Two-sided 95 % points of Student's t, by degrees of freedom from 1. */
 const t95 = [12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.306, 2.2622, 2.2281, 2.201, 2.1788, 2.1604, 2.1448, 2.1314];
@@ -65,15 +68,15 @@ const rateSeed = 100;
 /**
  * Runs the default row and every arm on the same seeds, and compares.
  *
- * @param run      ({ learning, samples, seed }) → { metric, … }: more is better; a row of the CSV
+ * @param run      ({ learning, data, seed }) → { metric, … }: more is better; a row of the CSV
  * @param defaults cells of the default row
  * @param onRow    called with each run
  */
 export async function ablate({ run, defaults, chosen, seeds, onRow = () => {} }) {
-  const measure = async (name, learning, samples) => {
+  const measure = async (name, learning, data) => {
     const rows = [];
     for (let seed = 0; seed < seeds; seed++) {
-      const row = { arm: name, seed, ...(await run({ learning, samples, seed })) };
+      const row = { arm: name, seed, ...(await run({ learning, data, seed })) };
       onRow(row);
       rows.push(row);
     }
@@ -87,11 +90,11 @@ export async function ablate({ run, defaults, chosen, seeds, onRow = () => {} })
       let best = Number.NEGATIVE_INFINITY;
       for (const factor of rateFactors) {
         const rate = defaults.rate * factor;
-        const { metric } = await run({ learning: { ...learning, rate }, samples: arm.samples, seed: rateSeed });
+        const { metric } = await run({ learning: { ...learning, rate }, data: arm.data, seed: rateSeed });
         if (metric > best) [best, learning] = [metric, { ...learning, rate }];
       }
     }
-    const rows = await measure(nameOf(arm), learning, arm.samples);
+    const rows = await measure(nameOf(arm), learning, arm.data);
     results.push({ name: nameOf(arm), rate: learning.rate, ...paired(rows.map(({ metric }, i) => metric - base[i].metric)) });
   }
   const adjusted = holm(results.map(({ p }) => p));

@@ -1,10 +1,11 @@
 // Which choices of learned rounding matter: every arm of ablation.arms.mjs against the default row, the same seeds, one CSV line a run
 // and a table of paired differences (agreement with the float network, in points).
 //   HALFTONE_DATA=… node test/bench/ablation.mjs [--settings 4/8,4/4] [--seeds 8] [--iterations 1000] [--arms 'relaxation|loss'] [--csv FILE]
-//     [--limit 2000] [--method qdrop] [--rate 3e-3] [--workers 2]                                                    (after npm run build)
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+//     [--network cifar10/resnet20] [--limit 2000] [--method qdrop] [--rate 3e-3] [--workers 2]                                                    (after npm run build)
+import { appendFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ablate, arms, nameOf } from "./ablation.arms.mjs";
+import { openNetwork } from "./networks.mjs";
 
 const from = (path) => import(new URL(`../../dist/src/${path}`, import.meta.url));
 const { quantize, lower, writePlan, evaluate, createExecutor } = await from("index.js");
@@ -12,6 +13,7 @@ const { openData, readPreprocessing } = await from("cli/data-flags.js");
 
 const { values } = parseArgs({
   options: {
+    network: { type: "string", default: "cifar10/resnet20" },
     settings: { type: "string", default: "4/8,4/4" },
     seeds: { type: "string", default: "8" },
     iterations: { type: "string", default: "1000" },
@@ -24,13 +26,11 @@ const { values } = parseArgs({
     workers: { type: "string", default: "2" },
   },
 });
-const root = `${process.env.HALFTONE_DATA}/cifar10/`;
-const model = new Uint8Array(readFileSync(`${root}resnet20/model.onnx`));
-const whole = await openData(`${root}train_2048.bin`, 0);
-const preprocessing = await readPreprocessing({ mean: "0.485,0.456,0.406", std: "0.229,0.224,0.225" }, whole);
-const tests = await openData(`${root}test_jpeg_1017_4999.bin`, 0);
+const network = await openNetwork(process.env.HALFTONE_DATA, values.network, { openData, readPreprocessing });
+const { model, preprocessing, dataset: whole } = network;
+const judged = network.tests.at(-1);
 const count = Number(values.samples);
-const dataset = { name: whole.name, labelled: false, length: count, read: (a, b) => whole.read(a, b) };
+const dataset = { name: whole.name, labelled: false, length: whole.length, read: (a, b) => whole.read(a, b) };
 const executor = await createExecutor({ workers: Number(values.workers) });
 const chosen = arms.filter((arm) => new RegExp(values.arms).test(nameOf(arm)));
 const columns = [
@@ -52,12 +52,12 @@ if (values.csv) writeFileSync(values.csv, `${columns.join(",")}\n`);
 /** One run: learned, lowered, and judged as an integer program. */
 const runner =
   (weights, activations) =>
-  async ({ learning, samples = count, seed }) => {
+  async ({ learning, data, seed }) => {
     const started = performance.now();
-    const options = { method: values.method, weights, activations, samples, seed, learning };
-    const quantized = await quantize({ model, name: "resnet20", dataset, preprocessing }, options, { executor });
+    const options = { method: values.method, weights, activations, samples: count, ...data, seed, learning };
+    const quantized = await quantize({ model, name: values.network, dataset, preprocessing }, options, { executor });
     const plan = await writePlan(lower(quantized));
-    const { agreement, top1, logitSqnrDb } = await evaluate(plan, tests, {
+    const { agreement, top1, logitSqnrDb } = await evaluate(plan, judged, {
       against: model,
       preprocessing,
       limit: Number(values.limit),
@@ -91,7 +91,7 @@ for (const setting of values.settings.split(",")) {
       if (values.csv) appendFileSync(values.csv, `${columns.map((key) => (key === "setting" ? setting : row[key])).join(",")}\n`);
     },
   });
-  console.log(`\ncifar10/resnet20 ${setting}, ${values.method}, ${values.iterations} steps, ${values.seeds} seeds; points of agreement\n`);
+  console.log(`\n${values.network} ${setting}, ${values.method}, ${values.iterations} steps, ${values.seeds} seeds; points of agreement\n`);
   console.log("| arm | rate | difference | 95 % | p | p (Holm) | |\n|---|--:|--:|---|--:|--:|---|");
   for (const { name, rate, mean, interval, p, adjusted, verdict } of results) {
     const range = interval.map((x) => x.toFixed(2)).join(" … ");

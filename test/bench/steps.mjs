@@ -3,9 +3,9 @@
 // wall: median of the steps, by the clock; CPU: processor time of all threads a step, which other programs disturb little; busy: CPU over
 // wall. GF/s: products of convolutions forwards and both ways backwards (suffix included), a multiplication and an addition as two, over
 // CPU time, whatever the algorithm; share: of the rate of the bare matrix product kernel in the same process (Winograd goes beyond it).
-import { readFileSync } from "node:fs";
 import { availableParallelism, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { openNetwork } from "./networks.mjs";
 
 const dist = new URL("../../dist/src/", import.meta.url);
 const from = (path) => import(new URL(path, dist));
@@ -25,7 +25,6 @@ const { values } = parseArgs({
     parts: { type: "string", default: "2,5,8" },
   },
 });
-const root = `${process.env.HALFTONE_DATA}/`;
 const batch = 32;
 const steps = Number(values.steps);
 const warm = Math.floor(steps / 4);
@@ -71,10 +70,9 @@ function operations(graph, nodes) {
   return sum;
 }
 
-const model = new Uint8Array(readFileSync(`${root}${values.network}/model.onnx`));
+const network = await openNetwork(process.env.HALFTONE_DATA, values.network, { openData, readPreprocessing });
+const { model, preprocessing, dataset: whole } = network;
 const graph = prepare(readModel(model));
-const whole = await openData(`${root}cifar10/train_2048.bin`, 0);
-const preprocessing = await readPreprocessing({ mean: "0.485,0.456,0.406", std: "0.229,0.224,0.225" }, whole);
 const dataset = { name: whole.name, labelled: false, length: 256, read: (a, b) => whole.read(a, b) };
 
 async function measure(method, workers) {
