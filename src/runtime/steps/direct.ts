@@ -28,7 +28,8 @@ export function direct(layer: Layer): Producer {
 
   const wanted = Math.max(8, Math.min(slicePixels, Math.floor(sliceBytes / (padded * 2))));
   const sliceRows = Math.min(rows, Math.max(1, Math.floor(wanted / columns)));
-  const sliceSize = roundUp(sliceRows * columns, mostTile);
+  // A single row goes past the tiles.
+  const sliceSize = sliceRows * columns === 1 ? 1 : roundUp(sliceRows * columns, mostTile);
   const panelPitch = sliceSize * 32;
   const products = rowProducts(layer, { tap, inner, rows: sliceSize, panelPitch });
   const codes = pointwise ? undefined : program.scratch(sliceSize * padded);
