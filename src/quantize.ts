@@ -31,7 +31,7 @@ import { type ReconstructOptions, reconstruct, type SampleSource } from "./recon
 import { sha256 } from "./tasks/hash.ts";
 import { createMeter } from "./tasks/progress.ts";
 import type { WorkOptions } from "./tasks/types.ts";
-import { coarseBits, learnWhole } from "./whole.ts";
+import { isCoarse, learnWhole } from "./whole.ts";
 
 /** A model and the samples it is calibrated on. */
 export interface QuantizeInput {
@@ -102,7 +102,7 @@ export async function quantize(input: QuantizeInput, options: Partial<QuantizeOp
   const rounded = await roundParts(nearest, equalized, { ...chosen, samples: plan.samples }, method, source, work);
   const { floatActivations, seed } = chosen;
   const iterations = network.iterations ?? plan.iterations;
-  return learnWhole(rounded, dataset, source, network, { iterations, floatActivations }, { ...work, seed });
+  return learnWhole(rounded, dataset, source, network, { iterations, floatActivations, coarse: isCoarse(chosen) }, { ...work, seed });
 }
 
 /** Tried where codes have 8 bits and nothing is learned: the network says which. Heavy tails want the second. */
@@ -129,7 +129,7 @@ function withDefaults(options: QuantizeOptions, method: Method): QuantizeOptions
     throw new HalftoneError("OPTION_INVALID", "--correct", `method ${options.method}`, "a method that learns nothing", hint);
   }
   const plain = !learned && options.weights === 8 && options.activations === 8;
-  const stretched = method.network !== undefined && !options.floatActivations && options.activations <= coarseBits;
+  const stretched = method.network !== undefined && isCoarse(options);
   const { weightRanges = method.weightRange, equalize = plain || stretched, correct = plain } = options;
   const ranges = options.ranges === "auto" && !plain ? "mse" : options.ranges;
   return { ...options, ranges, weightRanges, equalize, correct };

@@ -59,8 +59,10 @@ test("by default codes of 8 bits come with both, others and those that are learn
     quantized({ weights: 4 }),
     quantized({ method: "gptq" }),
   ]);
-  const whole = await quantized({ method: "auto", learning: { iterations: 1 }, weights: 4, activations: 3 });
+  const whole = await quantized({ method: "auto", learning: { iterations: 1 }, weights: 3, activations: 3 });
   expect(whole.provenance.options).toMatchObject({ equalize: true, correct: false });
+  const small = await quantized({ method: "auto", learning: { iterations: 1 }, weights: 2, activations: 3 });
+  expect(small.provenance.options).toMatchObject({ equalize: false });
   expect(plain.graph.constants).toEqual(chosen.graph.constants);
   const float = prepare(readModel(model));
   expect(narrow.graph.constants).toEqual(float.constants);

@@ -86,7 +86,7 @@ export interface QuantizeOptions extends LayerOptions {
   /** Learn and judge weights with activations in float: the program's codes are then its 8-bit twin. */
   readonly floatActivations: boolean;
   readonly residual: ResidualMode;
-  /** Stretch the channels of a tensor to a common reach; by default where codes have 8 bits and nothing is learned, and by `auto` at 3 bits and fewer. */
+  /** Stretch the channels of a tensor to a common reach; by default where codes have 8 bits and nothing is learned, and by `auto` for activations of 3 bits and fewer. */
   readonly equalize?: boolean | undefined;
   /** Let biases make up for the mean error of rounded weights; by default where codes have 8 bits and nothing is learned. */
   readonly correct?: boolean | undefined;
