@@ -1,5 +1,6 @@
 // Rates of whole integer layers (border, windows, products, epilogue), beside the bare int8 product kernel of the same run:
-//   node test/bench/integer-kernels.mjs [pattern] [--wasm build/integer.wasm] [--rounds 41]
+//   node test/bench/integer-kernels.mjs [pattern] [--wasm build/integer.wasm] [--rounds 41] [--copies 1]
+// --copies N: each layer N times with weights of its own, in turns, as the layers of a network, so that weights come from memory.
 // GOP/s count a multiplication and an addition of the direct sum as two, whatever the algorithm. Candidates take turns; each figure is
 // the best of its rounds. On a shared machine only the ratios compare between runs.
 import { readFileSync } from "node:fs";
@@ -19,6 +20,7 @@ const { values: options, positionals } = parseArgs({
     parts: { type: "boolean" },
     wasm: { type: "string", default: "build/integer.wasm" },
     rounds: { type: "string", default: "41" },
+    copies: { type: "string", default: "1" },
   },
 });
 const pattern = new RegExp(positionals[0] ?? "");
@@ -29,8 +31,17 @@ async function bareCandidate() {
   return { name: "bare int8 kernel, 192×96×576", operations, run, form: "" };
 }
 
-/** One step in an instance of its own. */
 async function layer(name, operations, make) {
+  const copies = [];
+  for (let i = 0; i < Number(options.copies); i++) copies.push(await instanceOf(make));
+  let turn = 0;
+  const run = () => copies[turn++ % copies.length].run();
+  const [{ calls, names }] = copies;
+  return { name, operations, run, calls, names, form: `${[...new Set(names)].join(" ")} (${calls.length} calls)` };
+}
+
+/** One step in an instance of its own. */
+async function instanceOf(make) {
   const tensors = new Map();
   const tensor = (data) => {
     tensors.set(`t${tensors.size}`, data);
@@ -54,18 +65,10 @@ async function layer(name, operations, make) {
   const noise = new Uint8Array(kernels.memory.buffer, at.arena, arenaBytes);
   for (let i = 0; i < noise.length; i++) noise[i] = i * 7919 + (i >> 3);
   const calls = prepared.bind(kernels.memory, at);
-  const names = new Set(calls.map(({ run }) => Object.keys(kernels).find((key) => kernels[key] === run)));
   const run = () => {
     for (const call of calls) call.run(...call.args);
   };
-  return {
-    name,
-    operations,
-    run,
-    calls,
-    names: calls.map(({ run }) => Object.keys(kernels).find((key) => kernels[key] === run)),
-    form: `${[...names].join(" ")} (${calls.length} calls)`,
-  };
+  return { run, calls, names: calls.map(({ run }) => Object.keys(kernels).find((key) => kernels[key] === run)) };
 }
 
 /** The plan in which a table writes the step's input, of so few codes; it is checked, so that they are known. */
