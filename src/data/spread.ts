@@ -8,7 +8,8 @@ export function spread(dataset: Dataset, total: number): Dataset {
 /** Samples by their numbers, in that order. */
 export const subset = (dataset: Dataset, indices: readonly number[]): Dataset => picked(dataset, indices.length, (i) => indices[i]!);
 
-function picked({ name, classes, labelled, read }: Dataset, length: number, at: (i: number) => number): Dataset {
+function picked(dataset: Dataset, length: number, at: (i: number) => number): Dataset {
+  const { name, classes, labelled } = dataset;
   return {
     name,
     classes,
@@ -16,7 +17,7 @@ function picked({ name, classes, labelled, read }: Dataset, length: number, at: 
     length,
     async read(start, end) {
       const samples: RawSample[] = [];
-      for (let i = start; i < end; i++) samples.push(...(await read(at(i), at(i) + 1)));
+      for (let i = start; i < end; i++) samples.push(...(await dataset.read(at(i), at(i) + 1)));
       return samples;
     },
   };
