@@ -29,15 +29,12 @@ export class PartLog {
 
   readonly onProgress = (progress: Progress): void => {
     const { stage, done, total, secondsLeft } = progress;
-    if (stage !== learning) {
-      this.#bar.report(progress);
-      this.#last = performance.now();
-      return;
-    }
-    this.#secondsLeft = secondsLeft;
+    const now = performance.now();
+    if (stage === learning) this.#secondsLeft = secondsLeft;
+    else this.#last = now;
     if (!this.#json) this.#bar.report(progress);
-    else if (performance.now() - this.#lastEvent > secondsBetween * 1000) {
-      this.#lastEvent = performance.now();
+    else if (now - this.#lastEvent > secondsBetween * 1000) {
+      this.#lastEvent = now;
       tell({ event: "progress", stage, done, total, secondsLeft });
     }
   };

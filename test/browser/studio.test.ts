@@ -233,7 +233,7 @@ describe.skipIf(missing)(`the studio${missing ? ` (${missing})` : ""}`, () => {
     await page.locator(".modes >> text=Draw").click();
     const files = await page.locator("[aria-labelledby=files-title]").textContent();
     await drop(page, [second!], ".stage canvas");
-    expect(await answered()).toBe(ofSecond);
+    await until(page, (before) => document.querySelector(".opinions ol")!.textContent === before, ofSecond);
     expect(await page.locator("[aria-labelledby=files-title]").textContent()).toBe(files);
     await page.context().close();
   });
