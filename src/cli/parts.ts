@@ -11,6 +11,8 @@ export interface TimedPart extends PartReport {
 
 /** Stage of the work that has parts. */
 const learning = "reconstruct";
+/** Stages that may take minutes: `auto` learns the network as a whole after its parts. */
+const longStages: ReadonlySet<string> = new Set([learning, "whole"]);
 /** Progress events come at most so often. */
 const secondsBetween = 1;
 
@@ -32,7 +34,7 @@ export class PartLog {
     const now = performance.now();
     if (stage === learning) this.#secondsLeft = secondsLeft;
     else this.#last = now;
-    if (!this.#json) this.#bar.report(progress);
+    if (!this.#json || !longStages.has(stage)) this.#bar.report(progress);
     else if (now - this.#lastEvent > secondsBetween * 1000) {
       this.#lastEvent = now;
       tell({ event: "progress", stage, done, total, secondsLeft });
