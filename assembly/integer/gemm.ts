@@ -29,10 +29,7 @@ export function gemm(
 ): void {
   const end = wide + (pairs << 5);
   for (let n = 0; n < panels; n++, bias += 32, acc += panelPitch) {
-    for (let p = wide; p < end; p += 32, w += 16) {
-      v128.store(p, v128.load8x8_s(w));
-      v128.store(p, v128.load8x8_s(w, 8), 16);
-    }
+    w = widenPanel(w, wide, end);
     let four = a;
     let to = acc;
     for (let m = 0; m < rows; m += 4, four += fourPitch, to += 128) {
@@ -76,6 +73,15 @@ export function gemm(
   }
 }
 
+/** One panel of weights as int16 at [to, end). @returns the next panel */
+function widenPanel(w: usize, to: usize, end: usize): usize {
+  for (; to < end; to += 32, w += 16) {
+    v128.store(to, v128.load8x8_s(w));
+    v128.store(to, v128.load8x8_s(w, 8), 16);
+  }
+  return w;
+}
+
 /**
  * The same for rows of few codes and small weights, two rows a lane: a lane is x + 4096 (y − 8), x and y the codes of rows m and m + 4
  * above the least one, so one product serves both. Its low 12 bits hold Σ w x modulo 4096; they are looked at so often that it moves by
@@ -109,10 +115,7 @@ export function gemmPairs(
   const stride: usize = every << 5;
   const zero = i32x4.splat(0);
   for (let n = 0; n < panels; n++, lowBias += 32, highBias += 32, acc += panelPitch) {
-    for (let p = wide; p < end; p += 32, w += 16) {
-      v128.store(p, v128.load8x8_s(w));
-      v128.store(p, v128.load8x8_s(w, 8), 16);
-    }
+    w = widenPanel(w, wide, end);
     let eight = a;
     let to = acc;
     for (let m = 0; m < rows; m += 8, eight += eightPitch, to += 256) {
